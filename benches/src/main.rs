@@ -1,0 +1,111 @@
+//! Measures the attributes of `cache-core` side by side with what else there is.
+//!
+//! ```sh
+//! cargo run --release --manifest-path benches/Cargo.toml -- all
+//! ```
+//!
+//! `hit`, `redis` and `stampede` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
+//! Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
+
+// The candidates are the same text for each type of value.
+#![allow(clippy::duplicate_mod)]
+
+mod data;
+mod hit;
+mod instructions;
+mod measure;
+mod redis;
+#[allow(dead_code)]
+#[path = "../../tests/support/redis_server.rs"]
+mod redis_server;
+mod stampede;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use table::Effort;
+
+#[global_allocator]
+static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
+
+const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede  [--rounds N] [--slice-ms N]";
+
+/// The command line.
+pub struct Options {
+    words: Vec<String>,
+    rounds: Option<usize>,
+    slice: Option<Duration>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let mut options = Self {
+            words: Vec::new(),
+            rounds: None,
+            slice: None,
+        };
+        while let Some(word) = arguments.next() {
+            match word.as_str() {
+                "--rounds" => options.rounds = Some(arguments.next()?.parse().ok().filter(|it| *it > 0)?),
+                "--slice-ms" => options.slice = Some(Duration::from_millis(arguments.next()?.parse().ok()?)),
+                _ => options.words.push(word),
+            }
+        }
+        Some(options)
+    }
+
+    /// The word at this place, after the command.
+    pub fn word(&self, at: usize) -> Option<&str> {
+        self.words.get(at).map(String::as_str)
+    }
+
+    /// What was asked for, else this much.
+    pub fn effort(&self, rounds: usize, slice_ms: u64) -> Effort {
+        Effort {
+            rounds: self.rounds.unwrap_or(rounds),
+            slice: self.slice.unwrap_or(Duration::from_millis(slice_ms)),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Some(options) = Options::parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    };
+    match options.word(0) {
+        Some("all") => {
+            machine();
+            hit::run(&options);
+            redis::run(&options);
+            stampede::run(&options);
+        }
+        Some("hit") => hit::run(&options),
+        Some("redis") => redis::run(&options),
+        // One process for each table: clients belong to the runtime that they were made on.
+        Some("redis-table") => redis::table(&options),
+        // What this program runs under callgrind.
+        Some("hit-instructions") => hit::instructions(&options),
+        Some("stampede") => stampede::run(&options),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Says what it runs on.
+fn machine() {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    println!(
+        "{cores} × {}, {}",
+        model.unwrap_or("unknown processor"),
+        std::env::consts::OS
+    );
+}

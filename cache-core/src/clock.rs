@@ -1,0 +1,31 @@
+//! Time in milliseconds since the process first asked, for everything that is kept in memory.
+//!
+//! Invariant: one source per build. Release builds read the kernel's coarse monotonic clock, which costs a hit a few
+//! nanoseconds and is a few milliseconds late at most. Debug builds and the feature `test-util` read tokio's clock
+//! instead, so that tests can pause and advance it.
+
+/// The current time in milliseconds. Never zero, so that zero can stand for "never".
+#[cfg(any(debug_assertions, feature = "test-util"))]
+pub(crate) fn now() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    let now = tokio::time::Instant::now().into_std();
+    let base = BASE.get_or_init(|| now);
+    u64::try_from(now.saturating_duration_since(*base).as_millis()).unwrap_or(u64::MAX / 2).saturating_add(1)
+}
+
+/// The current time in milliseconds. Never zero, so that zero can stand for "never".
+#[cfg(not(any(debug_assertions, feature = "test-util")))]
+#[inline]
+pub(crate) fn now() -> u64 {
+    // The start of the monotonic clock is the machine's boot, so its ticks are small numbers already.
+    coarsetime::Duration::from_ticks(coarsetime::Instant::now().as_ticks()).as_millis() | 1
+}
+
+/// The wall clock in milliseconds since 1970, for the times inside stored entries when no server tells its own.
+pub(crate) fn wall() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

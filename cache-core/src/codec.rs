@@ -1,0 +1,57 @@
+//! Values as bytes and back, behind function pointers, so that all above it is compiled once and not for each type.
+//! The format is JSON. Invariant: neither direction panics of its own; a failure comes back as text.
+
+mod count;
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A value of some type, shared and immutable.
+pub(crate) type Value = Arc<dyn Any + Send + Sync>;
+
+/// Bytes that were stored under a raw key, and the first type that they were asked for as.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) decoded: OnceLock<Value>,
+}
+
+/// How a function's values are written and read.
+#[derive(Clone, Copy)]
+pub struct Codec {
+    pub(crate) encode: fn(&(dyn Any + Send + Sync)) -> Result<Vec<u8>, String>,
+    pub(crate) decode: fn(&[u8]) -> Result<Value, String>,
+    /// The number of elements, for what serialises as a sequence of known length.
+    pub(crate) count: fn(&(dyn Any + Send + Sync)) -> Option<usize>,
+}
+
+impl std::fmt::Debug for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Codec")
+    }
+}
+
+/// The codec of a type.
+pub(crate) fn of<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Codec {
+    Codec {
+        encode: |value| match value.downcast_ref::<T>() {
+            Some(value) => encode(value),
+            None => Err("the value is of another type".to_owned()),
+        },
+        decode: |bytes| decode::<T>(bytes).map(|value| Arc::new(value) as Value),
+        count: |value| count::of(value.downcast_ref::<T>()?),
+    }
+}
+
+/// The JSON of a value.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(value).map_err(|error| error.to_string())
+}
+
+/// The value of a JSON text.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}

@@ -1,0 +1,145 @@
+//! Which manager a call uses when it names none: that of the surrounding scope, else the installed one, else one made
+//! from the environment at first use. Invariant: finding it takes no lock and touches no shared cache line that is
+//! written to.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Core;
+use crate::config::{Config, Settings};
+use crate::stats::{LaneId, LaneLease};
+use crate::{CacheError, config};
+
+/// The installed manager, and how often it was replaced; a thread that has seen this number need not look.
+static INSTALLED: Mutex<Option<Arc<Core>>> = Mutex::new(None);
+static INSTALLATIONS: AtomicU64 = AtomicU64::new(1);
+
+struct Local {
+    scope: Option<Arc<Core>>,
+    installed: Option<Arc<Core>>,
+    seen: u64,
+    lane: LaneLease,
+}
+
+thread_local! {
+    static LOCAL: RefCell<Local> =
+        RefCell::new(Local { scope: None, installed: None, seen: 0, lane: LaneLease::take() });
+}
+
+/// Runs `see` with the given manager or the current one.
+#[inline]
+pub(crate) fn with<R>(given: Option<&Arc<Core>>, see: impl Fn(&Arc<Core>, LaneId) -> R) -> R {
+    let found = LOCAL.try_with(|local| {
+        let local = local.try_borrow().ok()?;
+        let current = given.or(local.scope.as_ref()).or_else(|| {
+            local.installed.as_ref().filter(|_| local.seen == INSTALLATIONS.load(Ordering::Acquire))
+        })?;
+        Some(see(current, local.lane.0))
+    });
+    match found {
+        Ok(Some(result)) => result,
+        _ => see(&given.map_or_else(installed, Arc::clone), LaneLease::SHARED),
+    }
+}
+
+/// The manager of this call, to keep.
+pub(crate) fn get() -> Arc<Core> {
+    with(None, |core, _| Arc::clone(core))
+}
+
+/// The installed manager, made from the environment when there is none; this thread remembers it.
+#[cold]
+fn installed() -> Arc<Core> {
+    let mut slot = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let core = match &*slot {
+        Some(core) => Arc::clone(core),
+        None => {
+            let core = Arc::new(from_environment());
+            *slot = Some(Arc::clone(&core));
+            core
+        }
+    };
+    let seen = INSTALLATIONS.load(Ordering::Acquire);
+    drop(slot);
+    let _ = LOCAL.try_with(|local| {
+        if let Ok(mut local) = local.try_borrow_mut() {
+            local.installed = Some(Arc::clone(&core));
+            local.seen = seen;
+        }
+    });
+    core
+}
+
+pub(crate) fn install(core: Arc<Core>) {
+    let mut slot = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let old = slot.replace(core);
+    INSTALLATIONS.fetch_add(1, Ordering::AcqRel);
+    drop(slot);
+    drop(old);
+}
+
+/// Makes a manager as the environment says; as the defaults say when it cannot be read, which is logged.
+fn from_environment() -> Core {
+    let environment = config::process();
+    config::warn_about_misspelt(&environment);
+    let made = config::read(&environment)
+        .and_then(|settings| Config::resolve(Settings::default(), settings))
+        .and_then(|config| Core::new(config, None));
+    match made {
+        Ok(core) => core,
+        Err(error) => {
+            tracing::error!(%error, "the environment of the cache cannot be used; functions are cached in memory with defaults");
+            in_memory(Settings::default())
+        }
+    }
+}
+
+/// A manager of memory alone.
+pub(crate) fn in_memory(environment: Settings) -> Core {
+    let said = Settings { backend: Some(config::BackendMode::Memory), ..Settings::default() };
+    let plain = Settings { redis_url: None, redis_host: None, redis_mode: None, redis_sentinel_master: None, ..environment };
+    Config::resolve(said.clone(), plain)
+        .or_else(|error: CacheError| {
+            tracing::error!(%error, "the environment of the cache cannot be used; the defaults are");
+            Config::resolve(said, Settings::default())
+        })
+        .and_then(|config| Core::new(config, None))
+        .unwrap_or_else(|_| Core::defaults())
+}
+
+/// Makes `core` the current manager whenever `future` is polled.
+pub(crate) async fn scope<F: Future>(core: Arc<Core>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |context| {
+        let _inside = Inside::enter(&core);
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// A scope, for as long as one poll takes.
+struct Inside(Option<Arc<Core>>);
+
+impl Inside {
+    fn enter(core: &Arc<Core>) -> Self {
+        Self(swap(Some(Arc::clone(core))))
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        swap(self.0.take());
+    }
+}
+
+fn swap(scope: Option<Arc<Core>>) -> Option<Arc<Core>> {
+    LOCAL
+        .try_with(|local| match local.try_borrow_mut() {
+            Ok(mut local) => std::mem::replace(&mut local.scope, scope),
+            Err(_) => None,
+        })
+        .unwrap_or(None)
+}

@@ -1,0 +1,400 @@
+//! The return types of functions, told apart by their types and not by their names: what is inside `Result`, `Option`,
+//! `Json` and `Arc`, and how it is put together again. Nothing here is ever instantiated.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// What a function's result holds.
+#[derive(Debug)]
+pub enum Seen<'a, V> {
+    /// A value.
+    Value(&'a V),
+    /// A `None`.
+    Absent,
+    /// An error.
+    Failed,
+}
+
+/// How to look into a result.
+pub trait View {
+    /// What the function returns.
+    type Ret;
+    /// What is inside.
+    type Value;
+    /// Looks into it.
+    fn see(ret: &Self::Ret) -> Seen<'_, Self::Value>;
+}
+
+/// How to store what is inside a result, and how to make a result of it.
+pub trait Shape: View {
+    /// What is stored.
+    type Stored: Send + Sync + 'static;
+    /// The value, to be shared.
+    fn share(ret: &Self::Ret) -> Option<Arc<Self::Stored>>;
+    /// A result that holds the value.
+    fn give(value: &Arc<Self::Stored>) -> Self::Ret;
+    /// A result that holds nothing, where there is one.
+    fn absent() -> Option<Self::Ret>;
+    /// What is inside, as it is stored.
+    fn value(value: &Self::Value) -> &Self::Stored;
+}
+
+/// Can be stored: a value that can be cloned and sent between threads, and borrows nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored in the cache",
+    label = "this value cannot be kept",
+    note = "a cached value is `Clone + Send + Sync + 'static`; returning `Arc<{Self}>` makes any type `Clone`"
+)]
+pub trait Kept: Clone + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> Kept for T {}
+
+/// A value that is returned as it is.
+#[derive(Debug)]
+pub struct Plain<T>(PhantomData<fn() -> T>);
+
+impl<T> View for Plain<T> {
+    type Ret = T;
+    type Value = T;
+    fn see(ret: &T) -> Seen<'_, T> {
+        Seen::Value(ret)
+    }
+}
+
+impl<T: Kept> Shape for Plain<T> {
+    type Stored = T;
+    fn share(ret: &T) -> Option<Arc<T>> {
+        Some(Arc::new(ret.clone()))
+    }
+    #[inline]
+    fn give(value: &Arc<T>) -> T {
+        T::clone(value)
+    }
+    fn absent() -> Option<T> {
+        None
+    }
+    fn value(value: &T) -> &T {
+        value
+    }
+}
+
+/// A value behind an `Arc`, which is stored without copying it.
+#[derive(Debug)]
+pub struct Shared<T>(PhantomData<fn() -> T>);
+
+impl<T> View for Shared<T> {
+    type Ret = Arc<T>;
+    type Value = T;
+    fn see(ret: &Arc<T>) -> Seen<'_, T> {
+        Seen::Value(ret)
+    }
+}
+
+impl<T: Send + Sync + 'static> Shape for Shared<T> {
+    type Stored = T;
+    fn share(ret: &Arc<T>) -> Option<Arc<T>> {
+        Some(Arc::clone(ret))
+    }
+    #[inline]
+    fn give(value: &Arc<T>) -> Arc<T> {
+        Arc::clone(value)
+    }
+    fn absent() -> Option<Arc<T>> {
+        None
+    }
+    fn value(value: &T) -> &T {
+        value
+    }
+}
+
+/// A value in a `Result`.
+#[derive(Debug)]
+pub struct Fallible<S, E>(PhantomData<fn() -> (S, E)>);
+
+impl<S: View, E> View for Fallible<S, E> {
+    type Ret = Result<S::Ret, E>;
+    type Value = S::Value;
+    fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
+        match ret {
+            Ok(value) => S::see(value),
+            Err(_) => Seen::Failed,
+        }
+    }
+}
+
+impl<S: Shape, E> Shape for Fallible<S, E> {
+    type Stored = S::Stored;
+    fn share(ret: &Self::Ret) -> Option<Arc<S::Stored>> {
+        S::share(ret.as_ref().ok()?)
+    }
+    #[inline]
+    fn give(value: &Arc<S::Stored>) -> Self::Ret {
+        Ok(S::give(value))
+    }
+    fn absent() -> Option<Self::Ret> {
+        S::absent().map(Ok)
+    }
+    fn value(value: &S::Value) -> &S::Stored {
+        S::value(value)
+    }
+}
+
+/// A value in an `Option`.
+#[derive(Debug)]
+pub struct Optional<S>(PhantomData<fn() -> S>);
+
+impl<S: View> View for Optional<S> {
+    type Ret = Option<S::Ret>;
+    type Value = S::Value;
+    fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
+        match ret {
+            Some(value) => S::see(value),
+            None => Seen::Absent,
+        }
+    }
+}
+
+impl<S: Shape> Shape for Optional<S> {
+    type Stored = S::Stored;
+    fn share(ret: &Self::Ret) -> Option<Arc<S::Stored>> {
+        S::share(ret.as_ref()?)
+    }
+    #[inline]
+    fn give(value: &Arc<S::Stored>) -> Self::Ret {
+        Some(S::give(value))
+    }
+    fn absent() -> Option<Self::Ret> {
+        Some(None)
+    }
+    fn value(value: &S::Value) -> &S::Stored {
+        S::value(value)
+    }
+}
+
+/// A value in axum's `Json`.
+#[cfg(feature = "axum")]
+#[derive(Debug)]
+pub struct InJson<S>(PhantomData<fn() -> S>);
+
+#[cfg(feature = "axum")]
+impl<S: View> View for InJson<S> {
+    type Ret = axum::Json<S::Ret>;
+    type Value = S::Value;
+    fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
+        S::see(&ret.0)
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<S: Shape> Shape for InJson<S> {
+    type Stored = S::Stored;
+    fn share(ret: &Self::Ret) -> Option<Arc<S::Stored>> {
+        S::share(&ret.0)
+    }
+    #[inline]
+    fn give(value: &Arc<S::Stored>) -> Self::Ret {
+        axum::Json(S::give(value))
+    }
+    fn absent() -> Option<Self::Ret> {
+        S::absent().map(axum::Json)
+    }
+    fn value(value: &S::Value) -> &S::Stored {
+        S::value(value)
+    }
+}
+
+/// A shape, as a value.
+#[derive(Debug)]
+pub struct Shaped<S>(PhantomData<fn() -> S>);
+
+impl<S> Clone for Shaped<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Shaped<S> {}
+
+/// What stands around a type that is still to be looked at.
+pub trait Around {
+    /// The shape of the whole, given that of the inside.
+    type Of<S>;
+}
+
+/// Nothing.
+#[derive(Debug)]
+pub struct Bare;
+
+impl Around for Bare {
+    type Of<S> = S;
+}
+
+/// A `Result` with this error.
+#[derive(Debug)]
+pub struct AroundResult<W, E>(PhantomData<fn() -> (W, E)>);
+
+impl<W: Around, E> Around for AroundResult<W, E> {
+    type Of<S> = W::Of<Fallible<S, E>>;
+}
+
+/// An `Option`.
+#[derive(Debug)]
+pub struct AroundOption<W>(PhantomData<fn() -> W>);
+
+impl<W: Around> Around for AroundOption<W> {
+    type Of<S> = W::Of<Optional<S>>;
+}
+
+/// A `Json`.
+#[cfg(feature = "axum")]
+#[derive(Debug)]
+pub struct AroundJson<W>(PhantomData<fn() -> W>);
+
+#[cfg(feature = "axum")]
+impl<W: Around> Around for AroundJson<W> {
+    type Of<S> = W::Of<InJson<S>>;
+}
+
+/// A type under inspection, and what stands around it.
+#[derive(Debug)]
+pub struct Tag<W, T>(PhantomData<fn() -> (W, T)>);
+
+impl<T> Tag<Bare, T> {
+    /// Begins with a whole return type.
+    pub const fn of() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The steps from the outside in. Each has two forms: one for the wrapper it takes off, one for every other type; the
+/// call on a reference prefers the first.
+pub mod peel {
+    use super::*;
+
+    macro_rules! step {
+        ($method:ident, $yes:ident, $no:ident, [$($generic:ident),*] $wrapped:ty => $around:ty, $inner:ident) => {
+            /// For the wrapper.
+            pub trait $yes<W, $inner> {
+                /// What is around the inside.
+                type Around;
+                /// Takes the wrapper off.
+                fn $method(&self) -> Tag<Self::Around, $inner> {
+                    Tag(PhantomData)
+                }
+            }
+
+            impl<W, $($generic),*> $yes<W, $inner> for Tag<W, $wrapped> {
+                type Around = $around;
+            }
+
+            /// For every other type.
+            pub trait $no<W, T> {
+                /// Leaves it as it is.
+                fn $method(&self) -> Tag<W, T> {
+                    Tag(PhantomData)
+                }
+            }
+
+            impl<W, T> $no<W, T> for &Tag<W, T> {}
+        };
+    }
+
+    step!(result, IsResult, IsNoResult, [T, E] Result<T, E> => AroundResult<W, E>, T);
+    step!(option, IsOption, IsNoOption, [T] Option<T> => AroundOption<W>, T);
+    #[cfg(feature = "axum")]
+    step!(json, IsJson, IsNoJson, [T] axum::Json<T> => AroundJson<W>, T);
+    #[cfg(not(feature = "axum"))]
+    impl<W, T> Tag<W, T> {
+        /// Leaves it as it is: there is no `Json` without the feature `axum`.
+        pub fn json(&self) -> Self {
+            Self(PhantomData)
+        }
+    }
+
+    /// For an `Arc`.
+    pub trait IsArc<W: Around, T> {
+        /// The whole shape.
+        fn shape(&self) -> Shaped<W::Of<Shared<T>>> {
+            Shaped(PhantomData)
+        }
+    }
+
+    impl<W: Around, T> IsArc<W, T> for Tag<W, Arc<T>> {}
+
+    /// For every other type.
+    pub trait IsNoArc<W: Around, T> {
+        /// The whole shape.
+        fn shape(&self) -> Shaped<W::Of<Plain<T>>> {
+            Shaped(PhantomData)
+        }
+    }
+
+    impl<W: Around, T> IsNoArc<W, T> for &Tag<W, T> {}
+}
+
+/// How the error of one caller becomes that of another.
+#[derive(Debug)]
+pub struct Share<R> {
+    pub(crate) export: fn(&R) -> Option<Arc<dyn std::any::Any + Send + Sync>>,
+    pub(crate) import: fn(&(dyn std::any::Any + Send + Sync)) -> Option<R>,
+}
+
+impl<R> Clone for Share<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Share<R> {}
+
+/// The ways to share an error, the better first.
+pub mod share {
+    use std::fmt::Display;
+
+    use super::*;
+    use crate::SharedError;
+
+    /// The error is cloned.
+    pub trait ByClone<R> {
+        /// How.
+        fn share(&self) -> Share<R>;
+    }
+
+    impl<T, E: Clone + Send + Sync + 'static> ByClone<Result<T, E>> for &&Tag<Bare, Result<T, E>> {
+        fn share(&self) -> Share<Result<T, E>> {
+            Share {
+                export: |ret| Some(Arc::new(ret.as_ref().err()?.clone())),
+                import: |error| Some(Err(error.downcast_ref::<E>()?.clone())),
+            }
+        }
+    }
+
+    /// The error is told as a [`SharedError`].
+    pub trait ByMessage<R> {
+        /// How.
+        fn share(&self) -> Share<R>;
+    }
+
+    impl<T, E: From<SharedError> + Display> ByMessage<Result<T, E>> for &Tag<Bare, Result<T, E>> {
+        fn share(&self) -> Share<Result<T, E>> {
+            Share {
+                // The alternate form of some errors has their causes in it.
+                export: |ret| Some(Arc::new(SharedError::new(format!("{:#}", ret.as_ref().err()?)))),
+                import: |error| Some(Err(error.downcast_ref::<SharedError>()?.clone().into())),
+            }
+        }
+    }
+
+    /// There is no error, or it cannot be shared.
+    pub trait NotAtAll<R> {
+        /// How.
+        fn share(&self) -> Share<R>;
+    }
+
+    impl<R> NotAtAll<R> for Tag<Bare, R> {
+        fn share(&self) -> Share<R> {
+            Share { export: |_| None, import: |_| None }
+        }
+    }
+}

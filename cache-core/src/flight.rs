@@ -1,0 +1,288 @@
+//! One run for many callers: who loads a key, who waits for it, and what they are told.
+//! It knows neither stores nor types. Invariants: a flight that nobody leads is taken over by the next who waits or
+//! comes; what is fenced is never stored; nobody waits longer than the lease for a leader that is not polled.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::codec::{Encoded, Value};
+
+/// What a run came to, for those who waited.
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    /// The function's value.
+    Value(Value),
+    /// The bytes of a value of no known type.
+    Encoded(Arc<Encoded>),
+    /// The function gave `None`.
+    Absent,
+    /// The function failed, and its error can be shared.
+    Failed(Arc<dyn Any + Send + Sync>),
+    /// The function failed with an error that cannot be shared: each who waited runs for itself.
+    FailedAlone,
+    /// The function panicked, with this message.
+    Panicked(Arc<str>),
+}
+
+/// The load of one key, from its first caller to its result.
+pub(crate) struct Flight {
+    pub(crate) key: Arc<str>,
+    pub(crate) hash: u64,
+    /// Loads of one store are numbered as they start, so that an older one cannot replace a newer one's result.
+    pub(crate) number: u64,
+    /// Whether later callers may share it. A run that its own function started, or that follows an error that
+    /// cannot be shared, stands alone.
+    shared: AtomicBool,
+    /// Set by an invalidation, under the lock of the shard that the result would be stored in.
+    fenced: AtomicBool,
+    /// When the leader was polled last.
+    polled: AtomicU64,
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+struct Inner {
+    state: State,
+    waiting: usize,
+}
+
+enum State {
+    Led { by: u64 },
+    Abandoned,
+    Done(Outcome),
+}
+
+/// What one who comes to a flight is to do.
+pub(crate) enum Joined {
+    Lead(Lead),
+    Wait(Waiter),
+}
+
+impl Flight {
+    /// A new flight with its first leader.
+    pub(crate) fn start(key: Arc<str>, hash: u64, number: u64, shared: bool) -> Lead {
+        let flight = Arc::new(Self {
+            key,
+            hash,
+            number,
+            shared: AtomicBool::new(shared),
+            fenced: AtomicBool::new(false),
+            polled: AtomicU64::new(clock::now()),
+            inner: Mutex::new(Inner { state: State::Led { by: 0 }, waiting: 0 }),
+            changed: Notify::new(),
+        });
+        Lead { flight, term: 0, over: false }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins as a waiter, or as the leader when there is none.
+    pub(crate) fn join(self: &Arc<Self>) -> Joined {
+        let mut inner = self.lock();
+        if matches!(inner.state, State::Abandoned) {
+            return Joined::Lead(self.take(&mut inner));
+        }
+        inner.waiting += 1;
+        drop(inner);
+        Joined::Wait(Waiter { flight: Arc::clone(self) })
+    }
+
+    fn take(self: &Arc<Self>, inner: &mut Inner) -> Lead {
+        static TERMS: AtomicU64 = AtomicU64::new(1);
+        let term = TERMS.fetch_add(1, Ordering::Relaxed);
+        inner.state = State::Led { by: term };
+        self.polled.store(clock::now(), Ordering::Relaxed);
+        Lead { flight: Arc::clone(self), term, over: false }
+    }
+
+    /// Keeps the result out of every store. The caller holds the lock of the key's shard.
+    pub(crate) fn fence(&self) {
+        self.fenced.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a caller who comes may join.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::SeqCst)
+    }
+
+    /// Lets nobody else join. The caller holds the lock of the key's shard.
+    pub(crate) fn close(&self) {
+        self.shared.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody leads it and nobody waits for it. The caller holds the lock of the key's shard.
+    pub(crate) fn is_idle(&self) -> bool {
+        let inner = self.lock();
+        match inner.state {
+            State::Led { .. } => false,
+            State::Abandoned => inner.waiting == 0,
+            State::Done(_) => true,
+        }
+    }
+
+    /// Whether the load of this flight is what the current poll runs inside of.
+    pub(crate) fn is_ours(self: &Arc<Self>) -> bool {
+        let address = Arc::as_ptr(self) as usize;
+        RUNNING.with_borrow(|running| running.contains(&address))
+    }
+}
+
+thread_local! {
+    /// The flights whose functions are being polled on this thread, outermost first.
+    static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Running;
+
+impl Running {
+    fn enter(flight: &Arc<Flight>) -> Self {
+        RUNNING.with_borrow_mut(|running| running.push(Arc::as_ptr(flight) as usize));
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.with_borrow_mut(Vec::pop);
+    }
+}
+
+/// The right and the duty to bring a flight to its end. Dropped before that, it hands over.
+pub(crate) struct Lead {
+    flight: Arc<Flight>,
+    term: u64,
+    over: bool,
+}
+
+impl Lead {
+    pub(crate) fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    /// Runs the function of this caller. A panic in it is passed on to those who wait, and then to the caller.
+    pub(crate) async fn run<F: Future>(&mut self, load: F) -> F::Output {
+        let mut load = pin!(load);
+        std::future::poll_fn(|context| {
+            self.flight.polled.store(clock::now(), Ordering::Relaxed);
+            let running = Running::enter(&self.flight);
+            let polled = catch_unwind(AssertUnwindSafe(|| load.as_mut().poll(context)));
+            drop(running);
+            match polled {
+                Ok(Poll::Ready(output)) => Poll::Ready(output),
+                Ok(Poll::Pending) => Poll::Pending,
+                Err(panic) => {
+                    self.end(Outcome::Panicked(message_of(panic.as_ref())));
+                    resume_unwind(panic)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether this caller still leads: it may have been thought dead and replaced.
+    pub(crate) fn holds(&self) -> bool {
+        matches!(self.flight.lock().state, State::Led { by } if by == self.term)
+    }
+
+    /// Tells those who wait. What a leader says that has been replaced is ignored.
+    pub(crate) fn end(&mut self, outcome: Outcome) {
+        self.over = true;
+        let mut inner = self.flight.lock();
+        if matches!(inner.state, State::Led { by } if by == self.term) {
+            inner.state = State::Done(outcome);
+            drop(inner);
+            self.flight.changed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut inner = self.flight.lock();
+        if matches!(inner.state, State::Led { by } if by == self.term) {
+            inner.state = State::Abandoned;
+            drop(inner);
+            self.flight.changed.notify_waiters();
+        }
+    }
+}
+
+/// One who waits for a flight.
+pub(crate) struct Waiter {
+    flight: Arc<Flight>,
+}
+
+impl Waiter {
+    pub(crate) fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    /// Waits for the outcome, or for the lead, whichever comes first.
+    pub(crate) async fn wait(&self, lease: Duration) -> Result<Outcome, Lead> {
+        let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        loop {
+            let mut changed = pin!(self.flight.changed.notified());
+            changed.as_mut().enable();
+            let left = {
+                let mut inner = self.flight.lock();
+                match &inner.state {
+                    State::Done(outcome) => return Ok(outcome.clone()),
+                    State::Abandoned => return Err(self.flight.take(&mut inner)),
+                    State::Led { .. } => {
+                        let silent = clock::now().saturating_sub(self.flight.polled.load(Ordering::Relaxed));
+                        if silent >= lease {
+                            return Err(self.flight.take(&mut inner));
+                        }
+                        lease - silent
+                    }
+                }
+            };
+            // Without a tokio runtime there is no timer; what is waited for still comes.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                let _ = tokio::time::timeout(Duration::from_millis(left), changed).await;
+            } else {
+                changed.await;
+            }
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.flight.lock().waiting -= 1;
+    }
+}
+
+/// The text of a panic, for those who share it.
+fn message_of(panic: &(dyn Any + Send)) -> Arc<str> {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("the load that this call waited for panicked");
+    Arc::from(text)
+}
+
+/// Panics as the run that was waited for did, without a second report of it.
+pub(crate) fn panic_again(message: &str) -> ! {
+    resume_unwind(Box::new(message.to_owned()))
+}

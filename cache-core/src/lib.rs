@@ -1,0 +1,40 @@
+#![doc = include_str!("../../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[allow(unused_extern_crates, reason = "expansions inside of this crate name it from outside")]
+extern crate self as cache_core;
+
+#[doc(hidden)]
+pub mod __private;
+mod clock;
+mod codec;
+mod config;
+mod engine;
+mod entry;
+mod error;
+mod flight;
+mod generations;
+mod glob;
+mod key;
+mod manager;
+mod memory;
+mod remote;
+mod stats;
+
+pub use config::{BackendMode, EvictionPolicy, RedisMode};
+pub use error::{CacheError, SharedError};
+pub use key::{CacheKey, Key, KeyWriter};
+pub use manager::{
+    CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, PopularSearches, RedisHealth, Set, Warm,
+};
+pub use remote::{BackendError, CacheBackend};
+pub use stats::{FunctionStats, Stats};
+
+#[cfg(feature = "macros")]
+pub use cache_macros::{cache_lead_data, cache_result, cache_search_results, invalidate_cache};
+
+/// Whether a key matches a glob pattern, with the meaning that Redis gives to `* ? [a-c] [^a] \`. For stores of your
+/// own; see [`CacheBackend`].
+pub fn glob_matches(pattern: &str, key: &str) -> bool {
+    glob::matches(pattern.as_bytes(), key.as_bytes())
+}

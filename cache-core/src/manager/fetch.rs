@@ -1,0 +1,85 @@
+//! Reading a raw key, or loading what is not there.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::engine::Core;
+use crate::engine::call::Miss;
+use crate::engine::load::{Ticket, Verdict};
+use crate::engine::shape::{Fallible, Plain, Share};
+
+/// A value to be read or loaded; see [`CacheManager::get_or_fetch`](crate::CacheManager::get_or_fetch). It does nothing
+/// until awaited.
+#[must_use = "nothing is read or loaded until this is awaited"]
+pub struct Fetch<'a, T, E, L> {
+    core: &'a Arc<Core>,
+    key: String,
+    load: L,
+    ttl: Option<Duration>,
+    stale_if_error: Option<Duration>,
+    result: PhantomData<fn() -> Result<T, E>>,
+}
+
+impl<T, E, L> std::fmt::Debug for Fetch<'_, T, E, L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetch").field("key", &self.key).field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
+impl<'a, T, E, L> Fetch<'a, T, E, L> {
+    pub(super) fn new(core: &'a Arc<Core>, key: String, load: L) -> Self {
+        Self { core, key, load, ttl: None, stale_if_error: None, result: PhantomData }
+    }
+
+    /// How long the value is fresh; without this, as long as its namespace says, which is what the key begins with up
+    /// to its first colon. With a TTL of zero it is not stored.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// How long past its TTL the value may still be served when the loader fails.
+    pub fn stale_if_error(mut self, window: Duration) -> Self {
+        self.stale_if_error = Some(window);
+        self
+    }
+}
+
+impl<'a, T, E, L, F> IntoFuture for Fetch<'a, T, E, L>
+where
+    T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    L: FnOnce() -> F + Send + 'a,
+    F: Future<Output = Result<T, E>> + Send + 'a,
+    E: Send + 'a,
+{
+    type Output = Result<T, E>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let core = self.core;
+            let ticket = core.is_on().then(|| Ticket {
+                core: Arc::clone(core),
+                hash: core.memory.hash(&self.key),
+                key: Arc::from(self.key),
+                counters: Arc::clone(&core.stats.direct),
+                site: None,
+                codec: Some(codec::of::<T>()),
+                refresh: false,
+                ttl: self.ttl,
+                stale_if_error: self.stale_if_error,
+            });
+            let share = Share { export: |_| None, import: |_| None };
+            let miss = Miss::<Fallible<Plain<T>, E>>::direct(ticket, share);
+            let load = self.load;
+            miss.load(async move { load().await }, |_| Verdict::store()).await
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! How a cache is: for `/health`, for people, for alarms. A degraded cache still serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::BackendMode;
+use crate::engine::Core;
+
+/// The state of a cache as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HealthStatus {
+    /// All that is configured works.
+    Healthy,
+    /// Redis is configured and cannot be used; functions run, and memory serves.
+    Degraded,
+    /// The cache is turned off or closed; functions run as if not annotated.
+    Off,
+}
+
+impl std::fmt::Display for HealthStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Off => "off",
+        })
+    }
+}
+
+/// What is known about Redis.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RedisHealth {
+    /// Whether the breaker lets calls through: there is a connection, and it answered.
+    pub connected: bool,
+    /// The version the server told.
+    pub version: Option<String>,
+    /// How long its last `PING` took.
+    pub latency: Option<Duration>,
+    /// Why the last connection was lost or could not be made; never with a secret in it.
+    pub last_error: Option<String>,
+}
+
+/// The state of a cache in detail.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Health {
+    /// The state as a whole.
+    pub status: HealthStatus,
+    /// Which tiers hold entries.
+    pub backend: BackendMode,
+    /// Nothing without Redis.
+    pub redis: Option<RedisHealth>,
+    /// Invalidations that Redis has not taken yet.
+    pub pending_invalidations: u64,
+    /// Entries in memory.
+    pub entries: u64,
+    /// Estimated bytes of the entries in memory.
+    pub memory_bytes: u64,
+    /// Loads that run.
+    pub loads_running: u64,
+}
+
+pub(super) async fn of(core: &Arc<Core>) -> Health {
+    let redis = match &core.remote {
+        Some(remote) => remote.health(core.config.op_budget).await.map(|facts| RedisHealth {
+            connected: facts.connected,
+            version: facts.version,
+            latency: facts.latency,
+            last_error: facts.last_error,
+        }),
+        None => None,
+    };
+    let pending = core.pending.len() as u64;
+    let degraded = redis.as_ref().is_some_and(|redis| !redis.connected) || pending > 0;
+    let status = match (core.is_on(), degraded) {
+        (false, _) => HealthStatus::Off,
+        (true, true) => HealthStatus::Degraded,
+        (true, false) => HealthStatus::Healthy,
+    };
+    Health {
+        status,
+        backend: core.config.backend,
+        redis,
+        pending_invalidations: pending,
+        entries: core.memory.len() as u64,
+        memory_bytes: core.memory.bytes(),
+        loads_running: core.memory.flights() as u64,
+    }
+}

@@ -1,0 +1,126 @@
+//! Storing a value under a raw key.
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::encoded;
+use crate::config::duration::millis;
+use crate::engine::remove::Name;
+use crate::engine::{Core, Keep, Tier, tag_name};
+use crate::{CacheError, codec};
+
+/// A value to be stored; see [`CacheManager::set`](crate::CacheManager::set). It does nothing until awaited.
+#[must_use = "nothing is stored until this is awaited"]
+pub struct Set<'a> {
+    core: &'a Arc<Core>,
+    key: String,
+    bytes: Result<Vec<u8>, String>,
+    ttl: Option<Duration>,
+    tags: Vec<String>,
+}
+
+impl std::fmt::Debug for Set<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Set").field("key", &self.key).field("ttl", &self.ttl).field("tags", &self.tags).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Set<'a> {
+    pub(super) fn new<T: Serialize + ?Sized>(core: &'a Arc<Core>, key: String, value: &T) -> Self {
+        Self { core, key, bytes: codec::encode(value), ttl: None, tags: Vec::new() }
+    }
+
+    /// How long the value is fresh; without this, as long as its namespace says, which is what the key begins with up
+    /// to its first colon.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Names under which the entry can be invalidated.
+    pub fn tags<S: Into<String>>(mut self, tags: impl IntoIterator<Item = S>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
+    async fn store(self) -> Result<(), CacheError> {
+        let core = self.core;
+        let bytes = checked(core, &self.key, self.bytes)?;
+        let ttl = checked_ttl(core, &self.key, self.ttl)?;
+        if !core.is_on() {
+            return Ok(());
+        }
+        let mut budget = core.budget();
+        let names: Vec<String> = self.tags.iter().map(|tag| tag_name(tag)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let hash = core.memory.hash(&self.key);
+        let Some(generations) = core.snapshots(core.remote.as_ref(), &names, &mut budget).await else {
+            // Without its tags the value could not be invalidated; so it is not stored, and nothing older stays.
+            core.invalidate(Name::Key(self.key)).await;
+            return Ok(());
+        };
+        let keep = Keep {
+            size: bytes.len(),
+            content: encoded(bytes.clone()),
+            ttl,
+            stale: 0,
+            tier: Tier::Both,
+            version: 0,
+            generations,
+            encoded: None,
+        };
+        if core.in_memory(Tier::Both) {
+            core.memory.replace(hash, &self.key, core.draft(&keep, &core.stats.direct));
+        } else {
+            core.memory.fence(hash, &self.key);
+        }
+        if let Some(remote) = &core.remote {
+            let stored = core.stored(&keep, remote, Some(bytes)).write(&self.key, core.config.compression_threshold);
+            core.stats.direct.bytes.fetch_add(stored.len() as u64, Relaxed);
+            let full = core.full_key(&self.key);
+            if remote.set(&full, stored, Duration::from_millis(ttl), &mut budget).await.is_err() {
+                // What Redis has is older than this.
+                core.invalidate_later(Name::Key(self.key));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The encoded value, if there is one and it is not too large.
+pub(super) fn checked(core: &Core, key: &str, bytes: Result<Vec<u8>, String>) -> Result<Vec<u8>, CacheError> {
+    let bytes = bytes.map_err(|reason| {
+        let namespace = key.split(':').next().unwrap_or_default();
+        CacheError::Serialization(format!("a value of namespace `{namespace}` cannot be serialised: {reason}"))
+    })?;
+    let limit = core.config.max_value_bytes;
+    if bytes.len() > limit {
+        return Err(CacheError::TooLarge { bytes: bytes.len(), limit });
+    }
+    Ok(bytes)
+}
+
+/// The TTL in milliseconds, if it is one.
+pub(super) fn checked_ttl(core: &Core, key: &str, ttl: Option<Duration>) -> Result<u64, CacheError> {
+    match ttl {
+        Some(ttl) if ttl.is_zero() => Err(CacheError::Validation(
+            "a TTL of zero stores nothing: give a longer one, or do not set the value".to_owned(),
+        )),
+        Some(ttl) => Ok(millis(ttl)),
+        None => Ok(millis(core.default_ttl(key))),
+    }
+}
+
+impl<'a> IntoFuture for Set<'a> {
+    type Output = Result<(), CacheError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.store())
+    }
+}

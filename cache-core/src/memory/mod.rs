@@ -1,0 +1,392 @@
+//! The memory tier: typed values in shards, bounded by entries and bytes, and the loads that run for their keys.
+//! It knows neither functions nor Redis. Invariants: a hit takes a read lock and allocates nothing; what an
+//! invalidation has fenced is not stored; no value is dropped under a lock.
+
+mod order;
+mod shard;
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use shard::Shard;
+pub(crate) use shard::{Content, Entry};
+
+use crate::config::Config;
+use crate::flight::{Flight, Joined, Lead};
+use crate::generations::Snapshot;
+use crate::stats::Counters;
+use crate::{clock, glob, key};
+
+/// What an entry costs beyond its key and its value, in bytes, for the bound by bytes.
+const OVERHEAD: u64 = 128;
+
+/// A shard on cache lines of its own.
+#[repr(align(128))]
+struct Aligned(RwLock<Shard>);
+
+pub(crate) struct MemoryStore {
+    shards: Box<[Aligned]>,
+    seed: foldhash::fast::RandomState,
+    max_entries: usize,
+    max_bytes: u64,
+    entries: AtomicUsize,
+    bytes: AtomicU64,
+    loads: AtomicU64,
+}
+
+/// A new entry, before it has a place.
+pub(crate) struct Draft {
+    pub(crate) content: Content,
+    pub(crate) fresh_until: u64,
+    pub(crate) serve_until: u64,
+    /// How long the value itself is still fresh, in milliseconds, whatever memory may hold it for.
+    pub(crate) remaining: u64,
+    pub(crate) generations: Box<[Snapshot]>,
+    /// The length of the value in bytes, as far as it is known.
+    pub(crate) size: usize,
+    pub(crate) local: bool,
+    pub(crate) owner: Option<Arc<Counters>>,
+}
+
+/// What a caller that found no fresh entry is to do.
+pub(crate) enum Admission {
+    /// The entry has come meanwhile.
+    Ready,
+    Joined(Joined),
+}
+
+impl MemoryStore {
+    pub(crate) fn new(config: &Config) -> Self {
+        let shards = config.shards.unwrap_or_else(|| {
+            let cores = std::thread::available_parallelism().map_or(4, usize::from);
+            // A shard with few entries would evict by chance more than by policy.
+            (cores * 4).next_power_of_two().min(prev_power_of_two(config.max_entries / 256))
+        });
+        Self {
+            shards: (0..shards).map(|_| Aligned(RwLock::new(Shard::new(config.eviction)))).collect(),
+            seed: foldhash::fast::RandomState::default(),
+            max_entries: config.max_entries,
+            max_bytes: config.max_bytes.unwrap_or(u64::MAX),
+            entries: AtomicUsize::new(0),
+            bytes: AtomicU64::new(0),
+            loads: AtomicU64::new(1),
+        }
+    }
+
+    /// Whether sizes in bytes matter.
+    pub(crate) fn weighs(&self) -> bool {
+        self.max_bytes != u64::MAX
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &str) -> u64 {
+        let mut hasher = self.seed.build_hasher();
+        hasher.write(key.as_bytes());
+        hasher.finish()
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> &RwLock<Shard> {
+        // The table uses the low bits and the highest seven; these are in between.
+        &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)].0
+    }
+
+    #[inline]
+    fn read_shard(&self, hash: u64) -> RwLockReadGuard<'_, Shard> {
+        self.shard(hash).read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_shard(&self, hash: u64) -> RwLockWriteGuard<'_, Shard> {
+        self.shard(hash).write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the fresh entry of a key. `see` runs under the lock.
+    #[inline]
+    pub(crate) fn fresh<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
+        let shard = self.read_shard(hash);
+        let entry = shard.find(hash, key)?;
+        if clock::now() < entry.fresh_until && entry.stands() {
+            shard.touch(entry);
+            return Some(see(entry));
+        }
+        None
+    }
+
+    /// Looks at the entry of a key, fresh or stale, without counting it as a use. `see` runs under the lock.
+    pub(crate) fn any<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
+        let shard = self.read_shard(hash);
+        let entry = shard.find(hash, key)?;
+        (clock::now() < entry.serve_until && entry.stands()).then(|| see(entry))
+    }
+
+    /// Joins the load of a key or begins it. With `fresh_wanted`, an entry that has come meanwhile is found first.
+    pub(crate) fn admit(&self, hash: u64, key: &str, fresh_wanted: bool) -> Admission {
+        let mut shard = self.write_shard(hash);
+        if fresh_wanted
+            && let Some(entry) = shard.find(hash, key)
+            && clock::now() < entry.fresh_until
+            && entry.stands()
+        {
+            return Admission::Ready;
+        }
+        let alone = match shard.flight(hash, key) {
+            // A function that calls itself on its own key would wait for itself.
+            Some(flight) if flight.is_ours() => true,
+            Some(flight) => return Admission::Joined(flight.join()),
+            None => false,
+        };
+        let lead = Flight::start(Arc::from(key), hash, self.loads.fetch_add(1, Ordering::Relaxed), !alone);
+        shard.add_flight(Arc::clone(lead.flight()));
+        Admission::Joined(Joined::Lead(lead))
+    }
+
+    /// Begins a load that nobody shares.
+    pub(crate) fn load_alone(&self, hash: u64, key: &str) -> Lead {
+        let lead = Flight::start(Arc::from(key), hash, self.loads.fetch_add(1, Ordering::Relaxed), false);
+        self.write_shard(hash).add_flight(Arc::clone(lead.flight()));
+        lead
+    }
+
+    /// Lets nobody else join a flight.
+    pub(crate) fn close(&self, flight: &Arc<Flight>) {
+        let shard = self.write_shard(flight.hash);
+        flight.close();
+        drop(shard);
+    }
+
+    /// Forgets a flight that has come to its end.
+    pub(crate) fn land(&self, flight: &Arc<Flight>) {
+        self.write_shard(flight.hash).drop_flight(flight);
+    }
+
+    /// Forgets a flight that nobody leads and nobody waits for.
+    pub(crate) fn land_if_idle(&self, flight: &Arc<Flight>) {
+        let mut shard = self.write_shard(flight.hash);
+        if flight.is_idle() {
+            shard.drop_flight(flight);
+        }
+    }
+
+    /// Stores what a load gave, unless it was fenced or a newer load's result is there.
+    pub(crate) fn commit(&self, flight: &Arc<Flight>, draft: Draft) -> bool {
+        self.put(flight.hash, &flight.key, draft, Some(flight))
+    }
+
+    /// Stores what a caller says is the value, over whatever is there or on its way.
+    pub(crate) fn replace(&self, hash: u64, key: &str, draft: Draft) {
+        self.put(hash, &Arc::from(key), draft, None);
+    }
+
+    /// Keeps running loads of a key out, and leaves its entry.
+    pub(crate) fn fence(&self, hash: u64, key: &str) {
+        self.write_shard(hash).fence(hash, key);
+    }
+
+    fn put(&self, hash: u64, key: &Arc<str>, draft: Draft, flight: Option<&Arc<Flight>>) -> bool {
+        let weight = (key.len() + draft.size) as u64 + OVERHEAD;
+        let number = flight.map_or_else(|| self.loads.fetch_add(1, Ordering::Relaxed), |flight| flight.number);
+        let fits = weight <= self.max_bytes;
+        let mut dead = Vec::new();
+        let mut stored = false;
+        {
+            let mut shard = self.write_shard(hash);
+            match flight {
+                Some(flight) if flight.is_fenced() => return false,
+                Some(_) => {}
+                // Loads that run hold something older than this.
+                None => shard.fence(hash, key),
+            }
+            let before = (shard.entries.len(), shard.bytes);
+            shard.sweep(clock::now(), &mut dead);
+            let newer = shard.find(hash, key).is_some_and(|entry| entry.number > number && entry.stands());
+            if !newer {
+                if fits {
+                    let replaces = shard.find(hash, key).map(|entry| entry.weight);
+                    self.make_room(&mut shard, before, replaces, weight, &mut dead);
+                    let entry = Entry {
+                        key: Arc::clone(key),
+                        hash,
+                        content: draft.content,
+                        fresh_until: draft.fresh_until,
+                        serve_until: draft.serve_until,
+                        number,
+                        generations: draft.generations,
+                        weight,
+                        local: draft.local,
+                        owner: draft.owner,
+                        id: 0,
+                        rank: AtomicU64::new(0),
+                        uses: AtomicU32::new(0),
+                    };
+                    dead.extend(shard.insert(entry));
+                    stored = true;
+                } else {
+                    dead.extend(shard.remove(hash, key));
+                }
+            }
+            self.account(before, &shard);
+        }
+        drop(dead);
+        self.settle_bounds(hash);
+        stored
+    }
+
+    /// Evicts in this shard until the new entry fits, or nothing is left in it.
+    fn make_room(
+        &self,
+        shard: &mut Shard,
+        before: (usize, u64),
+        replaces: Option<u64>,
+        weight: u64,
+        dead: &mut Vec<Entry>,
+    ) {
+        let others = (
+            self.entries.load(Ordering::Relaxed).saturating_sub(before.0),
+            self.bytes.load(Ordering::Relaxed).saturating_sub(before.1),
+        );
+        let new = usize::from(replaces.is_none());
+        loop {
+            let entries = others.0 + shard.entries.len() + new;
+            let bytes = (others.1 + shard.bytes).saturating_sub(replaces.unwrap_or(0)).saturating_add(weight);
+            if entries <= self.max_entries && bytes <= self.max_bytes {
+                return;
+            }
+            let Some(entry) = shard.evict() else { return };
+            count_eviction(&entry);
+            dead.push(entry);
+        }
+    }
+
+    fn account(&self, before: (usize, u64), shard: &Shard) {
+        let (entries, bytes) = (shard.entries.len(), shard.bytes);
+        if entries >= before.0 {
+            self.entries.fetch_add(entries - before.0, Ordering::Relaxed);
+        } else {
+            self.entries.fetch_sub(before.0 - entries, Ordering::Relaxed);
+        }
+        if bytes >= before.1 {
+            self.bytes.fetch_add(bytes - before.1, Ordering::Relaxed);
+        } else {
+            self.bytes.fetch_sub(before.1 - bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Evicts in other shards when the one that grew had nothing left to give.
+    fn settle_bounds(&self, hash: u64) {
+        let start = (hash >> 32) as usize;
+        for step in 1..=self.shards.len() {
+            let mut dead = Vec::new();
+            let over = || {
+                self.entries.load(Ordering::Relaxed) > self.max_entries
+                    || self.bytes.load(Ordering::Relaxed) > self.max_bytes
+            };
+            if !over() {
+                return;
+            }
+            let at = (start + step) & (self.shards.len() - 1);
+            let mut shard = self.shards[at].0.write().unwrap_or_else(PoisonError::into_inner);
+            while over() {
+                let before = (shard.entries.len(), shard.bytes);
+                let Some(entry) = shard.evict() else { break };
+                count_eviction(&entry);
+                dead.push(entry);
+                self.account(before, &shard);
+            }
+            drop(shard);
+        }
+    }
+
+    /// Keeps running loads of a key out, and takes its entry away. Gives the entry if it could be served.
+    pub(crate) fn remove(&self, hash: u64, key: &str) -> Option<Entry> {
+        let mut shard = self.write_shard(hash);
+        shard.fence(hash, key);
+        let before = (shard.entries.len(), shard.bytes);
+        let entry = shard.remove(hash, key);
+        self.account(before, &shard);
+        drop(shard);
+        entry.filter(|entry| clock::now() < entry.serve_until && entry.stands())
+    }
+
+    /// Takes away the entries whose keys match a pattern, and keeps running loads of such keys out.
+    pub(crate) fn remove_matching(&self, pattern: &str) -> Vec<Entry> {
+        let prefix = glob::literal_prefix(pattern);
+        let kept = prefix.len().min(256);
+        self.remove_where(|key| {
+            glob::matches(pattern.as_bytes(), key.as_bytes())
+                // What is behind the digest of a long key is not known, so it is taken to match.
+                || (key::is_shortened(key) && key.as_bytes().starts_with(&prefix.as_bytes()[..kept]))
+        })
+    }
+
+    fn remove_where(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Entry> {
+        let mut removed = Vec::new();
+        let now = clock::now();
+        for shard in &self.shards {
+            let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
+            shard.fence_where(&is_meant);
+            let before = (shard.entries.len(), shard.bytes);
+            removed.extend(shard.remove_where(|entry| is_meant(&entry.key)));
+            self.account(before, &shard);
+        }
+        removed.retain(|entry| now < entry.serve_until && entry.stands());
+        removed
+    }
+
+    /// Takes everything away and keeps all running loads out.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
+            shard.fence_where(|_| true);
+            let before = (shard.entries.len(), shard.bytes);
+            let dead = shard.clear();
+            self.account(before, &shard);
+            drop(shard);
+            drop(dead);
+        }
+    }
+
+    /// Takes away what is also in another tier, and lets running loads be.
+    #[cfg(feature = "redis")]
+    pub(crate) fn drop_shared(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
+            let before = (shard.entries.len(), shard.bytes);
+            let dead = shard.remove_where(|entry| !entry.local);
+            self.account(before, &shard);
+            drop(shard);
+            drop(dead);
+        }
+    }
+
+    /// The number of entries, those included that have expired and were not found yet.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// The estimate of bytes in all entries.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The number of loads that run.
+    pub(crate) fn flights(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).flights.len())
+            .sum()
+    }
+}
+
+fn count_eviction(entry: &Entry) {
+    if let Some(owner) = &entry.owner {
+        owner.evictions.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn prev_power_of_two(n: usize) -> usize {
+    if n == 0 { 1 } else { 1 << n.ilog2() }
+}
+
+#[cfg(test)]
+mod tests;

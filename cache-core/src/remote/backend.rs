@@ -1,0 +1,198 @@
+//! A store of the user's own in the place of Redis: the public trait, and the form of it that can be a `dyn`.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// Why a store could not do what it was asked.
+#[derive(Debug)]
+pub struct BackendError(Box<dyn std::error::Error + Send + Sync>);
+
+impl BackendError {
+    /// An error with its cause or a message.
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl std::fmt::Display for BackendError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the cache store failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for BackendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+/// A store of bytes that can stand in the place of Redis.
+///
+/// Give it to [`CacheManagerBuilder::store`](crate::CacheManagerBuilder::store). Keys arrive with the prefix of the
+/// manager in front. The methods may take as long as they like: the cache waits for `op_budget` at most, then goes on
+/// without. An error counts as a miss and is told to nobody but the log.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+/// use cache_core::{BackendError, CacheBackend, glob_matches};
+///
+/// #[derive(Debug, Default)]
+/// struct InHeap(Mutex<HashMap<String, Vec<u8>>>);
+///
+/// impl CacheBackend for InHeap {
+///     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
+///         Ok(self.0.lock().unwrap().get(key).cloned())
+///     }
+///     async fn set(&self, key: &str, value: Vec<u8>, _ttl: Duration) -> Result<(), BackendError> {
+///         self.0.lock().unwrap().insert(key.to_owned(), value);
+///         Ok(())
+///     }
+///     async fn delete(&self, key: &str) -> Result<bool, BackendError> {
+///         Ok(self.0.lock().unwrap().remove(key).is_some())
+///     }
+///     async fn exists(&self, key: &str) -> Result<bool, BackendError> {
+///         Ok(self.0.lock().unwrap().contains_key(key))
+///     }
+///     async fn delete_matching(&self, pattern: &str) -> Result<u64, BackendError> {
+///         let mut map = self.0.lock().unwrap();
+///         let before = map.len();
+///         map.retain(|key, _| !glob_matches(pattern, key));
+///         Ok((before - map.len()) as u64)
+///     }
+///     async fn clear(&self) -> Result<(), BackendError> {
+///         self.0.lock().unwrap().clear();
+///         Ok(())
+///     }
+///     async fn close(&self) -> Result<(), BackendError> {
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait CacheBackend: Debug + Send + Sync + 'static {
+    /// The bytes under a key.
+    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, BackendError>> + Send;
+
+    /// Stores bytes under a key. They may be forgotten after `ttl`, and should be.
+    fn set(
+        &self,
+        key: &str,
+        value: Vec<u8>,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// Deletes a key; tells whether it was there.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<bool, BackendError>> + Send;
+
+    /// Whether a key is there.
+    fn exists(&self, key: &str) -> impl Future<Output = Result<bool, BackendError>> + Send;
+
+    /// Deletes all keys that match a glob pattern with the meaning that Redis gives it; tells how many there were.
+    /// [`glob_matches`](crate::glob_matches) decides for one key.
+    fn delete_matching(&self, pattern: &str) -> impl Future<Output = Result<u64, BackendError>> + Send;
+
+    /// Deletes everything.
+    fn clear(&self) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// Lets go of connections and files. Nothing is asked afterwards.
+    fn close(&self) -> impl Future<Output = Result<(), BackendError>> + Send;
+
+    /// The bytes under several keys, in their order. One after another unless a store knows better.
+    fn get_many(
+        &self,
+        keys: Vec<String>,
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, BackendError>> + Send {
+        async move {
+            let mut values = Vec::with_capacity(keys.len());
+            for key in &keys {
+                values.push(self.get(key).await?);
+            }
+            Ok(values)
+        }
+    }
+
+    /// Stores several entries. One after another unless a store knows better.
+    fn set_many(
+        &self,
+        entries: Vec<(String, Vec<u8>, Duration)>,
+    ) -> impl Future<Output = Result<(), BackendError>> + Send {
+        async move {
+            for (key, value, ttl) in entries {
+                self.set(&key, value, ttl).await?;
+            }
+            Ok(())
+        }
+    }
+
+    /// Deletes several keys; tells how many were there. One after another unless a store knows better.
+    fn delete_many(&self, keys: Vec<String>) -> impl Future<Output = Result<u64, BackendError>> + Send {
+        async move {
+            let mut deleted = 0;
+            for key in &keys {
+                deleted += u64::from(self.delete(key).await?);
+            }
+            Ok(deleted)
+        }
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
+
+/// [`CacheBackend`] behind a pointer.
+pub(crate) trait Store: Debug + Send + Sync {
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>>;
+    fn set<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()>;
+    fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, bool>;
+    fn exists<'a>(&'a self, key: &'a str) -> Answer<'a, bool>;
+    fn delete_matching<'a>(&'a self, pattern: &'a str) -> Answer<'a, u64>;
+    fn clear(&self) -> Answer<'_, ()>;
+    fn close(&self) -> Answer<'_, ()>;
+    fn get_many(&self, keys: Vec<String>) -> Answer<'_, Vec<Option<Vec<u8>>>>;
+    fn set_many(&self, entries: Vec<(String, Vec<u8>, Duration)>) -> Answer<'_, ()>;
+    fn delete_many(&self, keys: Vec<String>) -> Answer<'_, u64>;
+}
+
+impl<B: CacheBackend> Store for B {
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>> {
+        Box::pin(CacheBackend::get(self, key))
+    }
+
+    fn set<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()> {
+        Box::pin(CacheBackend::set(self, key, value, ttl))
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, bool> {
+        Box::pin(CacheBackend::delete(self, key))
+    }
+
+    fn exists<'a>(&'a self, key: &'a str) -> Answer<'a, bool> {
+        Box::pin(CacheBackend::exists(self, key))
+    }
+
+    fn delete_matching<'a>(&'a self, pattern: &'a str) -> Answer<'a, u64> {
+        Box::pin(CacheBackend::delete_matching(self, pattern))
+    }
+
+    fn clear(&self) -> Answer<'_, ()> {
+        Box::pin(CacheBackend::clear(self))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(CacheBackend::close(self))
+    }
+
+    fn get_many(&self, keys: Vec<String>) -> Answer<'_, Vec<Option<Vec<u8>>>> {
+        Box::pin(CacheBackend::get_many(self, keys))
+    }
+
+    fn set_many(&self, entries: Vec<(String, Vec<u8>, Duration)>) -> Answer<'_, ()> {
+        Box::pin(CacheBackend::set_many(self, entries))
+    }
+
+    fn delete_many(&self, keys: Vec<String>) -> Answer<'_, u64> {
+        Box::pin(CacheBackend::delete_many(self, keys))
+    }
+}

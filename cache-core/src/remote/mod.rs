@@ -1,0 +1,260 @@
+//! The tier that processes share: Redis, or a store of the user's own.
+//! It carries bytes and knows neither entries nor functions. Invariant: nothing here waits longer than its budget, and
+//! a failure is a value that the engine goes on without.
+
+mod backend;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use backend::{BackendError, CacheBackend};
+pub(crate) use backend::Store;
+
+use crate::{CacheError, clock};
+#[cfg(feature = "redis")]
+use redis::RedisTier;
+
+/// What one call may still spend waiting for the shared tier.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: Duration,
+}
+
+impl Budget {
+    pub(crate) fn new(whole: Duration) -> Self {
+        Self { left: whole }
+    }
+
+    /// Waits for `work` as long as there is something left, and takes off what it took.
+    pub(crate) async fn spend<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        if self.left.is_zero() {
+            return None;
+        }
+        let started = tokio::time::Instant::now();
+        let done = tokio::time::timeout(self.left, work).await.ok();
+        self.left = self.left.saturating_sub(started.elapsed());
+        done
+    }
+}
+
+/// The shared tier could not be asked, or did not answer in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unavailable;
+
+/// What is known about Redis.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) connected: bool,
+    pub(crate) version: Option<String>,
+    pub(crate) latency: Option<Duration>,
+    pub(crate) last_error: Option<String>,
+}
+
+/// The shared tier of a manager.
+#[derive(Debug, Clone)]
+pub(crate) enum Remote {
+    #[cfg(feature = "redis")]
+    Redis(Arc<RedisTier>),
+    Store(Arc<dyn Store>),
+}
+
+macro_rules! ask {
+    ($self:ident, $budget:ident, $redis:ident => $on_redis:expr, $store:ident => $on_store:expr) => {
+        match $self {
+            #[cfg(feature = "redis")]
+            Self::Redis($redis) => $on_redis.await,
+            Self::Store($store) => match $budget.spend($on_store).await {
+                Some(Ok(value)) => Ok(value),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "the cache store failed");
+                    Err(Unavailable)
+                }
+                None => Err(Unavailable),
+            },
+        }
+    };
+}
+
+impl Remote {
+    pub(crate) async fn get(&self, key: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
+        ask!(self, budget, redis => redis.get(key, budget), store => store.get(key))
+    }
+
+    pub(crate) async fn set(
+        &self,
+        key: &str,
+        value: Vec<u8>,
+        ttl: Duration,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        ask!(self, budget, redis => redis.set(key, value, ttl, budget), store => store.set(key, value, ttl))
+    }
+
+    pub(crate) async fn delete(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
+        ask!(self, budget, redis => redis.delete(key, budget), store => store.delete(key))
+    }
+
+    pub(crate) async fn exists(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
+        ask!(self, budget, redis => redis.exists(key, budget), store => store.exists(key))
+    }
+
+    pub(crate) async fn get_many(
+        &self,
+        keys: Vec<String>,
+        budget: &mut Budget,
+    ) -> Result<Vec<Option<Vec<u8>>>, Unavailable> {
+        ask!(self, budget, redis => redis.get_many(keys, budget), store => store.get_many(keys))
+    }
+
+    pub(crate) async fn set_many(
+        &self,
+        entries: Vec<(String, Vec<u8>, Duration)>,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        ask!(self, budget, redis => redis.set_many(entries, budget), store => store.set_many(entries))
+    }
+
+    pub(crate) async fn delete_many(&self, keys: Vec<String>, budget: &mut Budget) -> Result<u64, Unavailable> {
+        ask!(self, budget, redis => redis.delete_many(keys, budget), store => store.delete_many(keys))
+    }
+
+    /// Deletes what matches, page by page; the budget is that of one page. `prefix` is the manager's.
+    pub(crate) async fn delete_matching(
+        &self,
+        prefix: &str,
+        pattern: &str,
+        page: Duration,
+        seen: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<u64, Unavailable> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.delete_matching(prefix, pattern, page, seen).await,
+            Self::Store(store) => {
+                let _ = (page, seen);
+                let pattern = format!("{}{pattern}", crate::glob::escape(prefix));
+                store.delete_matching(&pattern).await.map_err(|_| Unavailable)
+            }
+        }
+    }
+
+    /// Deletes everything under the prefix.
+    pub(crate) async fn clear(&self, prefix: &str, page: Duration) -> Result<(), Unavailable> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.delete_matching(prefix, "*", page, &mut |_| {}).await.map(drop),
+            Self::Store(store) if prefix.is_empty() => {
+                let _ = page;
+                store.clear().await.map_err(|_| Unavailable)
+            }
+            Self::Store(store) => {
+                let pattern = format!("{}*", crate::glob::escape(prefix));
+                store.delete_matching(&pattern).await.map(drop).map_err(|_| Unavailable)
+            }
+        }
+    }
+
+    /// Replaces the nonce of a generation. A store of the user's own knows none: its entries are dated by this
+    /// process.
+    pub(crate) async fn renew_generation(&self, key: &str, nonce: u64, budget: &mut Budget) -> Result<(), Unavailable> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.renew_generation(key, nonce, budget).await,
+            Self::Store(_) => {
+                let _ = (key, nonce, budget);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it has sorted sets.
+    pub(crate) fn counts(&self) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => true,
+            Self::Store(_) => false,
+        }
+    }
+
+    /// Adds to scores; nothing where there are no sorted sets.
+    pub(crate) async fn add_scores(
+        &self,
+        key: &str,
+        scores: &[(String, u64)],
+        budget: &mut Budget,
+    ) -> Option<Result<(), Unavailable>> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => Some(redis.add_scores(key, scores, budget).await),
+            Self::Store(_) => {
+                let _ = (key, scores, budget);
+                None
+            }
+        }
+    }
+
+    /// The highest scores; nothing where there are no sorted sets.
+    pub(crate) async fn top_scores(
+        &self,
+        key: &str,
+        count: usize,
+        budget: &mut Budget,
+    ) -> Option<Result<Vec<(String, u64)>, Unavailable>> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => Some(redis.top_scores(key, count, budget).await),
+            Self::Store(_) => {
+                let _ = (key, count, budget);
+                None
+            }
+        }
+    }
+
+    /// Waits until the first attempt to connect is over.
+    pub(crate) async fn first_attempt(&self) -> Result<(), CacheError> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.link().first_attempt().await,
+            Self::Store(_) => Ok(()),
+        }
+    }
+
+    /// What is known about Redis, asked anew.
+    pub(crate) async fn health(&self, limit: Duration) -> Option<Facts> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => {
+                let connected = redis.link().ping(limit).await.is_some();
+                let redis::ServerFacts { version, latency, last_error } = redis.link().facts();
+                Some(Facts { connected, version, latency, last_error })
+            }
+            Self::Store(_) => {
+                let _ = limit;
+                None
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.close().await,
+            Self::Store(store) => {
+                if let Err(error) = store.close().await {
+                    tracing::debug!(%error, "the cache store could not be closed");
+                }
+            }
+        }
+    }
+
+    /// The time that entries are dated with, in milliseconds since 1970: the server's, so that machines whose clocks
+    /// differ agree.
+    pub(crate) fn now(&self) -> u64 {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.now(),
+            Self::Store(_) => clock::wall(),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! `#[cache_lead_data]`: what is known of one lead, under `lead:{lead_id}`.
+//!
+//! Only which options it takes. The invariant is that none of them changes the form of the key, so that every
+//! function with this attribute can be invalidated as `lead:{lead_id}`.
+
+use super::Grammar;
+
+pub(super) const GRAMMAR: Grammar = Grammar {
+    name: "cache_lead_data",
+    options: &[
+        "id", "skip", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh", "tier", "manager", "version",
+        "crate",
+    ],
+    takes_bare: false,
+};

@@ -1,0 +1,15 @@
+//! `#[cache_result]`: any function, any key.
+//!
+//! Only which options it takes. The invariant is that the options in the list are those that `CachedOptions`
+//! reads.
+
+use super::Grammar;
+
+pub(super) const GRAMMAR: Grammar = Grammar {
+    name: "cache_result",
+    options: &[
+        "key", "key_type", "key_fn", "skip", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh", "tier",
+        "manager", "version", "crate",
+    ],
+    takes_bare: true,
+};

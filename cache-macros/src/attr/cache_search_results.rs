@@ -1,0 +1,14 @@
+//! `#[cache_search_results]`: a search, keyed by the hash of its arguments.
+//!
+//! Only which options it takes. The invariant is that it takes what `#[cache_result]` takes, and `popular`.
+
+use super::Grammar;
+
+pub(super) const GRAMMAR: Grammar = Grammar {
+    name: "cache_search_results",
+    options: &[
+        "key", "key_type", "key_fn", "skip", "popular", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh",
+        "tier", "manager", "version", "crate",
+    ],
+    takes_bare: true,
+};

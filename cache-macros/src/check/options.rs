@@ -1,0 +1,68 @@
+//! Rules on options that concern each other or the return type.
+//!
+//! What a single option may hold is judged where it is read. The invariant is that an option that would do
+//! nothing is refused rather than ignored.
+
+use proc_macro2::Span;
+
+use super::returns;
+use crate::errors::{Errors, Message, list};
+use crate::model::Cached;
+use crate::suggest::nearest;
+
+pub(crate) fn agree(cached: &Cached, errors: &mut Errors) {
+    one_kind_of_key(cached, errors);
+    none_can_happen(cached, errors);
+    popular_is_an_argument(cached, errors);
+}
+
+/// `key` says it all; the other two say it in parts.
+fn one_kind_of_key(cached: &Cached, errors: &mut Errors) {
+    let options = &cached.options;
+    if options.key.span().is_none() {
+        return;
+    }
+    if let Some(span) = options.key_fn.span() {
+        let message = Message::new("`key` and `key_fn` both say what the key is").help("keep one of the two");
+        errors.push(message.into_error(span));
+    }
+    if let Some(span) = options.key_type.span() {
+        let message = Message::new("`key` begins with the namespace, so `key_type` says it twice")
+            .help("remove `key_type`, or remove `key` to have the key made of all arguments");
+        errors.push(message.into_error(span));
+    }
+}
+
+fn none_can_happen(cached: &Cached, errors: &mut Errors) {
+    if let Some(span) = cached.options.none_ttl.span()
+        && returns::is_never_none(&cached.function)
+    {
+        let message = Message::new(format_args!(
+            "`none_ttl` does nothing here, `{}` does not return an `Option`",
+            cached.function.name()
+        ))
+        .help("remove it, or return `Option<..>`");
+        errors.push(message.into_error(span));
+    }
+}
+
+fn popular_is_an_argument(cached: &Cached, errors: &mut Errors) {
+    let Some(name) = cached.options.popular.get() else { return };
+    if !cached.bindings.iter().any(|binding| binding.name == *name) {
+        errors.push(no_argument(cached, &name.to_string(), name.span()));
+    }
+}
+
+/// The message for a name, given as a token, that no argument has.
+pub(crate) fn no_argument(cached: &Cached, name: &str, span: Span) -> syn::Error {
+    let names: Vec<String> = cached.bindings.iter().map(|binding| binding.name.to_string()).collect();
+    let near = nearest(name, names.iter().map(String::as_str));
+    let message = Message::new(format_args!("`{name}` is not an argument of `{}`", cached.function.name()))
+        .help_if(near.map(|near| format!("an argument with a similar name exists: `{near}`")));
+    let message = if names.is_empty() {
+        message.note("the function has no arguments")
+    } else {
+        message.note(format_args!("the arguments are: {}", list(&names)))
+    };
+    message.into_error(span)
+}

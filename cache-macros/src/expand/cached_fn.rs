@@ -1,0 +1,177 @@
+//! The cached function: its body behind a look-up.
+//!
+//! All policy is in `cache_core`; what stands here names the place, the key and the body. The invariant is that
+//! the expansion is one static, one look-up and one load, however many options there are.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::Expr;
+
+use super::render::{Context, Place};
+use super::{allow_closures, future_of, manager, with_body};
+use crate::attr::{CachedAttribute, CachedOptions, Tier, Ttl};
+use crate::model::{Cached, KeyPlan, Namespace};
+use crate::span::{first, mixed};
+
+// Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
+// Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
+//             static __SITE: Site = Site::new("..::get_lead", "lead", "lead:{lead_id}");
+//             match lookup(&__SITE, .., |__k| { __k.literal("lead:"); part(__k, &lead_id); }) {
+//                 Ok(hit) => hit,
+//                 Err(miss) => Miss::load(miss, async move { body }, store_all).await,
+//             }
+//         }
+pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
+    let span = Span::mixed_site();
+    let private = cached.krate.private(span);
+    let context =
+        Context { krate: &cached.krate, function: &cached.function, bindings: &cached.bindings, place: Place::Function };
+    let options = &cached.options;
+    let site = site(cached, plan);
+    let popular = popular(cached);
+    let render = context.key(plan);
+    let manager = manager(options.manager.get(), &cached.krate);
+    let mode = mode(cached);
+    let shape = at_return_type(cached, "shape");
+    let share = at_return_type(cached, "share");
+    let codec = codec(cached);
+    let load = load(cached);
+    let body = quote_spanned! {span=>
+        static __SITE: #private::Site = #site;
+        #popular
+        let __shape = #shape;
+        match #private::lookup(&__SITE, __shape, #codec, #share, #manager, #mode, #render) {
+            #private::Ok(__hit) => __hit,
+            #private::Err(__miss) => { #load }
+        }
+    };
+    with_body(&cached.function, body)
+}
+
+fn site(cached: &Cached, plan: &KeyPlan) -> TokenStream {
+    let span = Span::mixed_site();
+    let private = cached.krate.private(span);
+    let name = cached.function.plain_name();
+    let text = &plan.text;
+    let new = match &plan.namespace {
+        Namespace::Text(namespace) => quote_spanned!(span=> new(#private::path!(#name), #namespace, #text)),
+        Namespace::FunctionPath => quote_spanned!(span=> by_path(#private::path!(#name), #text)),
+    };
+    let CachedOptions { ttl, none_ttl, version, tier, .. } = &cached.options;
+    let ttl = match ttl.get() {
+        Some(Ttl::Millis(millis)) => Some(quote_spanned!(span=> .ttl_millis(#millis))),
+        Some(Ttl::Expression(_)) | None => None,
+    };
+    let none_ttl = none_ttl.get().map(|millis| quote_spanned!(span=> .none_ttl_millis(#millis)));
+    let version = version.get().map(|version| quote_spanned!(span=> .version(#version)));
+    let tier = match tier.get() {
+        Some(Tier::Memory) => Some(quote_spanned!(span=> .memory_only())),
+        Some(Tier::Redis) => Some(quote_spanned!(span=> .redis_only())),
+        Some(Tier::Both) | None => None,
+    };
+    let capped = (cached.attribute == CachedAttribute::SearchResults).then(|| quote_spanned!(span=> .max_items_from_env()));
+    quote_spanned!(span=> #private::Site::#new #ttl #none_ttl #version #tier #capped)
+}
+
+/// `shape!(Ret)` or the like, so that what the type lacks is shown at the type.
+fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
+    let span = mixed(cached.function.value_span());
+    let private = cached.krate.private(span);
+    let name = syn::Ident::new(name, span);
+    let ret = cached.function.return_type();
+    quote_spanned!(span=> #private::#name!(#ret))
+}
+
+fn codec(cached: &Cached) -> TokenStream {
+    let span = mixed(cached.function.value_span());
+    let private = cached.krate.private(span);
+    match cached.options.tier.get() {
+        Some(Tier::Memory) => quote_spanned!(span=> #private::no_codec(__shape)),
+        Some(Tier::Redis | Tier::Both) | None => quote_spanned!(span=> #private::codec(__shape)),
+    }
+}
+
+fn mode(cached: &Cached) -> TokenStream {
+    let span = Span::mixed_site();
+    let private = cached.krate.private(span);
+    let CachedOptions { bypass, refresh, .. } = &cached.options;
+    let condition = |expression: Option<&Expr>| {
+        expression.map_or_else(|| quote_spanned!(span=> false), |expression| quote_spanned!(span=> #expression))
+    };
+    match (bypass.get(), refresh.get()) {
+        (None, None) => quote_spanned!(span=> #private::Mode::Use),
+        (bypass, refresh) => {
+            let span = bypass.or(refresh).map_or(span, |expression| mixed(first(expression)));
+            let private = cached.krate.private(span);
+            let bypass = condition(bypass);
+            let refresh = condition(refresh);
+            quote_spanned!(span=> #private::Mode::of(#bypass, #refresh))
+        }
+    }
+}
+
+fn popular(cached: &Cached) -> Option<TokenStream> {
+    let name = cached.options.popular.get()?;
+    let binding = cached.bindings.iter().find(|binding| binding.name == *name)?;
+    let span = mixed(binding.type_span);
+    let private = cached.krate.private(span);
+    let manager = manager(cached.options.manager.get(), &cached.krate);
+    let mut value = binding.name.clone();
+    value.set_span(span.resolved_at(binding.name.span()));
+    Some(quote_spanned!(span=> #private::popular(#manager, &#value);))
+}
+
+/// Runs the body, stores what it gave, and returns it.
+fn load(cached: &Cached) -> TokenStream {
+    let span = mixed(cached.function.return_span());
+    let private = cached.krate.private(span);
+    let future = future_of(&cached.function);
+    let hooks = hooks(cached);
+    match cached.options.ttl.get() {
+        Some(Ttl::Expression(ttl)) => {
+            // Arguments move into the body, so the TTL is computed before.
+            let at = mixed(first(ttl));
+            let private_at = cached.krate.private(at);
+            let declaration = quote_spanned!(at=> let __ttl: #private_at::Duration = #ttl;);
+            quote_spanned! {span=>
+                #declaration
+                #private::Miss::load(__miss.ttl(__ttl), #future, #hooks).await
+            }
+        }
+        Some(Ttl::Millis(_)) | None => quote_spanned!(span=> #private::Miss::load(__miss, #future, #hooks).await),
+    }
+}
+
+/// What is asked of a value before it is stored.
+fn hooks(cached: &Cached) -> TokenStream {
+    let span = Span::mixed_site();
+    let private = cached.krate.private(span);
+    let CachedOptions { cache_if, ttl_from, .. } = &cached.options;
+    let apply = |function: &Expr| {
+        let at = mixed(first(function));
+        let private = cached.krate.private(at);
+        quote_spanned!(at=> #private::apply(__v, #function))
+    };
+    let allow = allow_closures();
+    let only_if = cache_if.get().map(|function| {
+        let accepted = apply(function);
+        let span = mixed(first(function));
+        quote_spanned!(span=> #allow let __verdict = __verdict.only_if(#accepted);)
+    });
+    let ttl = ttl_from.get().map(|function| {
+        let ttl = apply(function);
+        let span = mixed(first(function));
+        quote_spanned!(span=> #allow let __verdict = __verdict.ttl(#ttl);)
+    });
+    if only_if.is_none() && ttl.is_none() {
+        return quote_spanned!(span=> #private::store_all);
+    }
+    quote_spanned! {span=>
+        |__v: &_| {
+            let __verdict = #private::Verdict::store();
+            #only_if
+            #ttl
+            __verdict
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The invalidating function: its targets around its body.
+//!
+//! Targets on arguments are told before the body, which may move them; those on the result after it. The
+//! invariant is that nothing is dropped unless the body has succeeded, which `settle` decides.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Expr, ExprPath, PathArguments};
+
+use super::render::{Context, Place, result_name};
+use super::{future_of, manager, reference, with_body};
+use crate::attr::MethodOwner;
+use crate::model::{Invalidator, TargetKind, TargetPlan};
+use crate::span::mixed;
+
+// Input:  async fn update_lead(lead_id: u64) -> Ret { body }
+// Output: async fn update_lead(lead_id: u64) -> Ret {
+//             let mut targets = Targets::new(..);
+//             targets.key(get_lead::key(&lead_id));
+//             let ret: Ret = async move { body }.await;
+//             settle(.., &ret, targets).await;
+//             ret
+//         }
+pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> TokenStream {
+    let span = Span::mixed_site();
+    let private = invalidator.krate.private(span);
+    let function = &invalidator.function;
+    let ret = function.return_type();
+    let manager = manager(invalidator.options.manager.get(), &invalidator.krate);
+    let future = future_of(function);
+    let before = targets.iter().filter(|target| !target.needs_result).map(|plan| target(invalidator, plan));
+    let after: Vec<_> =
+        targets.iter().filter(|target| target.needs_result).map(|plan| target(invalidator, plan)).collect();
+    let after = (!after.is_empty()).then(|| {
+        let result = result_name(span);
+        quote_spanned! {span=>
+            if let #private::Some(#result) = #private::view(__shape, &__ret) {
+                #(#after)*
+            }
+        }
+    });
+    let body = quote_spanned! {span=>
+        let mut __targets = #private::Targets::new(#manager);
+        #(#before)*
+        #[allow(clippy::let_unit_value)]
+        let __ret: #ret = #future.await;
+        let __shape = #private::any_shape!(#ret);
+        #after
+        #private::settle(__shape, &__ret, __targets).await;
+        #[allow(clippy::unit_arg)]
+        __ret
+    };
+    with_body(function, body)
+}
+
+fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
+    let span = Span::mixed_site();
+    let context = Context {
+        krate: &invalidator.krate,
+        function: &invalidator.function,
+        bindings: &invalidator.bindings,
+        place: Place::Function,
+    };
+    match &plan.kind {
+        TargetKind::Function { path, arguments } => {
+            let key = call_of_handle(path, "key", arguments);
+            quote_spanned!(span=> __targets.key(#key);)
+        }
+        TargetKind::WholeFunction { path } => {
+            let all = call_of_handle(path, "__all", &[]);
+            quote_spanned!(span=> __targets.all(#all);)
+        }
+        TargetKind::Method { owner, name, turbofish, arguments } => {
+            let hidden = hidden_name("__cache_key_", name);
+            let references = arguments.iter().map(reference);
+            let at = mixed(name.span());
+            let turbofish = turbofish.as_ref();
+            let key = match owner {
+                MethodOwner::Type(owner) => {
+                    let turbofish = turbofish.map(with_colons);
+                    quote_spanned!(at=> #owner::#hidden #turbofish(#(#references),*))
+                }
+                MethodOwner::Value(value) => quote_spanned!(at=> #value.#hidden #turbofish(#(#references),*)),
+            };
+            quote_spanned!(span=> __targets.key(#key);)
+        }
+        TargetKind::WholeMethod { owner, name } => {
+            let hidden = hidden_name("__cache_all_", name);
+            let all = quote_spanned!(mixed(name.span())=> #owner::#hidden());
+            quote_spanned!(span=> __targets.all(#all);)
+        }
+        TargetKind::Key(parts) => {
+            let render = context.target(parts);
+            quote_spanned!(span=> __targets.raw_key(#render);)
+        }
+        TargetKind::Pattern(parts) => {
+            let render = context.target(parts);
+            quote_spanned!(span=> __targets.pattern(#render);)
+        }
+        TargetKind::Tag(parts) => {
+            let render = context.target(parts);
+            quote_spanned!(span=> __targets.tag(#render);)
+        }
+    }
+}
+
+/// Input: `leads::get_lead::<T>`, `key`, `lead_id`
+/// Output: `leads::get_lead::key::<T>(&lead_id)`
+fn call_of_handle(path: &ExprPath, name: &str, arguments: &[Expr]) -> TokenStream {
+    let mut handle = path.clone();
+    let at = mixed(path.path.segments.last().map_or_else(Span::call_site, |segment| segment.ident.span()));
+    let name = Ident::new(name, at);
+    let turbofish = handle.path.segments.last_mut().map(|segment| std::mem::replace(&mut segment.arguments, PathArguments::None));
+    let turbofish = turbofish.filter(|arguments| !arguments.is_none()).map(|arguments| {
+        with_colons(&quote::ToTokens::into_token_stream(arguments))
+    });
+    let references = arguments.iter().map(reference);
+    quote_spanned!(at=> #handle::#name #turbofish(#(#references),*))
+}
+
+/// `<T>` or `::<T>` as `::<T>`.
+fn with_colons(turbofish: &TokenStream) -> TokenStream {
+    let has_colons = turbofish.clone().into_iter().next().is_some_and(|token| token.to_string() == ":");
+    if has_colons { turbofish.clone() } else { quote_spanned!(Span::mixed_site()=> ::#turbofish) }
+}
+
+fn hidden_name(prefix: &str, method: &Ident) -> Ident {
+    format_ident!("{prefix}{}", method.unraw(), span = mixed(method.span()))
+}

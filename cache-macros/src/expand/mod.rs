@@ -1,0 +1,101 @@
+//! From plans to tokens.
+//!
+//! Nothing is judged here. The invariant is that generated code names nothing of the standard library, and
+//! nothing else but `Key` and `__private` of `cache_core`, so that user code may shadow any name.
+
+mod cached_fn;
+mod handle;
+mod invalidator;
+mod render;
+
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::quote_spanned;
+use syn::{Expr, Type};
+
+pub(crate) use cached_fn::cached_fn;
+pub(crate) use handle::handle;
+pub(crate) use invalidator::invalidator;
+
+use crate::crate_path::CratePath;
+use crate::signature::Function;
+use crate::span::{first, mixed};
+
+/// Input: `{ body }`
+/// Output: an `async move` block in which rustc's errors about the body are those of the function itself: the
+/// early `return` tells it the type before it looks at the body.
+fn future_of(function: &Function) -> TokenStream {
+    let ret = function.return_type();
+    let body = &function.body;
+    let span = mixed(function.return_span());
+    // With the user's own span: rustc quotes this place as where the return type was learnt.
+    let edge = return_edge(&ret, function.return_span());
+    quote_spanned! {span=>
+        async move {
+            #edge
+            #[allow(unused_braces, clippy::semicolon_if_nothing_returned)]
+            #body
+        }
+    }
+}
+
+fn return_edge(ret: &Type, span: Span) -> TokenStream {
+    quote_spanned! {span=>
+        #[allow(
+            unknown_lints, unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop,
+            clippy::let_unit_value, clippy::let_with_type_underscore, clippy::needless_return, clippy::unreachable
+        )]
+        if false {
+            let __ret: #ret = loop {};
+            return __ret;
+        }
+    }
+}
+
+/// The function with another body; attributes, visibility and signature stay as they are.
+fn with_body(function: &Function, body: TokenStream) -> TokenStream {
+    let Function { attributes, visibility, signature, body: original } = function;
+    let mut block = Group::new(proc_macro2::Delimiter::Brace, body);
+    block.set_span(original.span());
+    let block = TokenTree::Group(block);
+    quote_spanned!(Span::mixed_site()=> #(#attributes)* #visibility #signature #block)
+}
+
+/// `None`, or `Some` of the manager that the option `manager` names.
+fn manager(expression: Option<&Expr>, krate: &CratePath) -> TokenStream {
+    match expression {
+        None => {
+            let private = krate.private(Span::mixed_site());
+            quote_spanned!(Span::mixed_site()=> #private::None)
+        }
+        Some(expression) => {
+            let span = mixed(first(expression));
+            let private = krate.private(span);
+            let reference = reference(expression);
+            quote_spanned!(span=> #private::Some(#private::manager(#reference)))
+        }
+    }
+}
+
+/// `&expression`, with parentheses where they are needed.
+fn reference(expression: &Expr) -> TokenStream {
+    let span = mixed(first(expression));
+    match expression {
+        Expr::Path(_) | Expr::Lit(_) | Expr::Field(_) | Expr::MethodCall(_) | Expr::Call(_) | Expr::Reference(_)
+        | Expr::Index(_) | Expr::Macro(_) | Expr::Paren(_) | Expr::Tuple(_) | Expr::Array(_) | Expr::Unary(_) => {
+            quote_spanned!(span=> &#expression)
+        }
+        _ => quote_spanned!(span=> &(#expression)),
+    }
+}
+
+/// A closure in an option is called in a way that its writer does not see, so advice on how to pass it is noise.
+fn allow_closures() -> TokenStream {
+    quote_spanned! {Span::mixed_site()=>
+        #[allow(unknown_lints, clippy::redundant_closure, clippy::redundant_closure_for_method_calls, clippy::redundant_closure_call)]
+    }
+}
+
+/// The attributes that companions of a function share with it.
+fn cfgs(function: &Function) -> impl Iterator<Item = &syn::Attribute> {
+    function.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"))
+}

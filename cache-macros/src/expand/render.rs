@@ -1,0 +1,237 @@
+//! How a key is written: statements on a `KeyWriter` that is named `__k`.
+//!
+//! The same statements stand in the cached function and in its handle, where arguments are references. The
+//! invariant is that both write the same key for the same values.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{Expr, Receiver, Type};
+
+use crate::crate_path::CratePath;
+use crate::model::{KeyPlan, Namespace, Next, Part, Render, Source, Value};
+use crate::signature::{Binding, Function, ungrouped};
+use crate::span::{first, mixed};
+use crate::template::Filter;
+
+/// Where the statements stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the function, where arguments are as the signature says.
+    Function,
+    /// In the handle, where all arguments are references.
+    Handle,
+}
+
+/// What the statements may refer to.
+pub(super) struct Context<'a> {
+    pub(super) krate: &'a CratePath,
+    pub(super) function: &'a Function,
+    pub(super) bindings: &'a [Binding],
+    pub(super) place: Place,
+}
+
+impl Context<'_> {
+    /// `__k`, at a place.
+    pub(super) fn writer(span: Span) -> Ident {
+        Ident::new("__k", mixed(span))
+    }
+
+    /// The closure that writes the key of a cached function.
+    pub(super) fn key(&self, plan: &KeyPlan) -> TokenStream {
+        let span = Span::mixed_site();
+        let private = self.krate.private(span);
+        let writer = Self::writer(span);
+        let namespace = (plan.namespace == Namespace::FunctionPath).then(|| {
+            let name = self.function.plain_name();
+            quote_spanned!(span=> #writer.namespace(#private::path!(#name));)
+        });
+        let statements = match &plan.render {
+            Render::Parts(parts) => self.parts(parts, "literal"),
+            Render::QueryHash { prefix, arguments } => self.query_hash(prefix, arguments),
+            Render::Custom { prefix, function, arguments } => self.custom(prefix.as_deref(), function, arguments),
+        };
+        quote_spanned!(span=> |#writer: &mut #private::KeyWriter| { #namespace #statements })
+    }
+
+    /// The closure that writes a key, pattern or tag to invalidate.
+    pub(super) fn target(&self, parts: &[Part]) -> TokenStream {
+        let span = Span::mixed_site();
+        let private = self.krate.private(span);
+        let writer = Self::writer(span);
+        let statements = self.parts(parts, "raw");
+        quote_spanned!(span=> |#writer: &mut #private::KeyWriter| { #statements })
+    }
+
+    fn parts(&self, parts: &[Part], literal: &str) -> TokenStream {
+        let span = Span::mixed_site();
+        let writer = Self::writer(span);
+        let literal = Ident::new(literal, span);
+        parts
+            .iter()
+            .map(|part| match part {
+                Part::Literal(text) => quote_spanned!(span=> #writer.#literal(#text);),
+                Part::Value(value) => self.value(value),
+            })
+            .collect()
+    }
+
+    /// One call of `__private` that writes a value. It is located where the value's type stands, so that a type
+    /// that cannot be a key part is underlined there; for a field that is the template.
+    fn value(&self, value: &Value) -> TokenStream {
+        let span = self.location(value);
+        let private = self.krate.private(span);
+        let writer = Self::writer(span);
+        let (next, suffix) = match value.next {
+            Next::End => (None, ""),
+            Next::Byte(byte) => {
+                let mut byte = if byte.is_ascii() { Literal::byte_character(byte) } else { Literal::u8_suffixed(byte) };
+                byte.set_span(span);
+                (Some(quote_spanned!(span=> , #byte)), "_before")
+            }
+            Next::Value => (None, "_joined"),
+        };
+        let expression = self.reference(value, span);
+        let name = match value.filter {
+            Some(Filter::Hash) => return quote_spanned!(span=> #private::hash!(#writer, #expression);),
+            Some(Filter::Lower) => format!("lower{suffix}"),
+            None => format!("part{suffix}"),
+        };
+        let name = Ident::new(&name, span);
+        quote_spanned!(span=> #private::#name(#writer #next, #expression);)
+    }
+
+    fn location(&self, value: &Value) -> Span {
+        let whole_argument = match value.source {
+            Source::Argument(index) if value.members.is_empty() => self.bindings.get(index),
+            _ => None,
+        };
+        match (whole_argument, value.location) {
+            (Some(binding), _) => mixed(binding.type_span),
+            (None, Some(location)) => mixed(location),
+            (None, None) => Span::mixed_site(),
+        }
+    }
+
+    /// A reference to a value.
+    fn reference(&self, value: &Value, span: Span) -> TokenStream {
+        let root = self.root(value.source, span);
+        let is_reference = match value.source {
+            Source::Argument(index) => {
+                self.place == Place::Handle && self.bindings.get(index).is_some_and(|binding| !is_users_reference(binding))
+            }
+            Source::Receiver | Source::Result => false,
+        };
+        let members = &value.members;
+        // Seen through the reference, the type is that of the function's own argument, so that rustc finds the
+        // same mistake in both places and reports it once.
+        let path = match (is_reference, members.is_empty()) {
+            (true, true) => quote_spanned!(span=> *#root),
+            (true, false) => quote_spanned!(span=> (*#root) #(.#members)*),
+            (false, _) => quote_spanned!(span=> #root #(.#members)*),
+        };
+        quote_spanned!(span=> &#path)
+    }
+
+    /// The name of a value with the hygiene of the user's own token.
+    fn root(&self, source: Source, location: Span) -> TokenStream {
+        match source {
+            Source::Argument(index) => self.bindings.get(index).map_or_else(TokenStream::new, |binding| {
+                let mut name = binding.name.clone();
+                name.set_span(location.resolved_at(binding.name.span()));
+                name.into_token_stream()
+            }),
+            Source::Receiver => self.function.receiver().map_or_else(TokenStream::new, |receiver| {
+                self_token(receiver, location).into_token_stream()
+            }),
+            Source::Result => result_name(location).into_token_stream(),
+        }
+    }
+
+    fn query_hash(&self, prefix: &str, arguments: &[usize]) -> TokenStream {
+        let span = Span::mixed_site();
+        let private = self.krate.private(span);
+        let writer = Self::writer(span);
+        let prefix = format!("{prefix}:");
+        let function = self.function.plain_name();
+        let pairs = arguments.iter().filter_map(|index| {
+            let binding = self.bindings.get(*index)?;
+            let name = binding.plain_name();
+            let span = mixed(binding.type_span);
+            let private = self.krate.private(span);
+            let value = self.root(Source::Argument(*index), span);
+            Some(quote_spanned!(span=> (#name, &#value as &dyn #private::Canonical)))
+        });
+        quote_spanned! {span=>
+            #writer.literal(#prefix);
+            #private::query_hash(#writer, #private::path!(#function), &[#(#pairs),*]);
+        }
+    }
+
+    fn custom(&self, prefix: Option<&str>, function: &Expr, arguments: &[Source]) -> TokenStream {
+        let span = mixed(first(function));
+        let private = self.krate.private(span);
+        let writer = Self::writer(span);
+        let prefix = format!("{}:", prefix.unwrap_or_default());
+        let count = arguments.len();
+        let allow = super::allow_closures();
+        let arguments = arguments.iter().map(|source| self.custom_argument(*source, span));
+        // A path is called directly, so that `&String` may become `&str`; a closure whose parameters have no
+        // types learns them from the helper.
+        let call = match function {
+            Expr::Closure(closure) if !closure.inputs.iter().all(|input| matches!(input, syn::Pat::Type(_))) => {
+                let helper = Ident::new(&format!("call{count}"), span);
+                quote_spanned!(span=> #private::#helper(#function #(, #arguments)*))
+            }
+            _ => quote_spanned!(span=> (#function)(#(#arguments),*)),
+        };
+        quote_spanned! {span=>
+            #writer.literal(#prefix);
+            #allow
+            let __text = #call;
+            #private::custom(#writer, __text);
+        }
+    }
+
+    /// `&T` as it is, another `T` as `&T`.
+    fn custom_argument(&self, source: Source, span: Span) -> TokenStream {
+        let root = self.root(source, span);
+        let by_value = match source {
+            Source::Argument(index) => {
+                self.bindings.get(index).is_some_and(|binding| !is_users_reference(binding))
+            }
+            Source::Receiver => self.place == Place::Function
+                && self.function.receiver().is_some_and(|receiver| !matches!(receiver.kind, syn::ReceiverKind::Reference(..))),
+            Source::Result => true,
+        };
+        let becomes_str = matches!(source, Source::Argument(index)
+            if self.bindings.get(index).and_then(|binding| binding.ty.as_ref()).is_some_and(is_string));
+        match (self.place, by_value, becomes_str) {
+            (Place::Handle, true, true) => {
+                let private = self.krate.private(span);
+                quote_spanned!(span=> &#private::String::from(#root))
+            }
+            (Place::Function, true, _) => quote_spanned!(span=> &#root),
+            _ => root,
+        }
+    }
+}
+
+/// `result` as the user's own tokens find it.
+pub(super) fn result_name(location: Span) -> Ident {
+    Ident::new("result", location.resolved_at(Span::call_site()))
+}
+
+/// `self` as the function's own receiver.
+pub(super) fn self_token(receiver: &Receiver, location: Span) -> Ident {
+    Ident::new("self", location.resolved_at(receiver.self_token.span))
+}
+
+/// Whether the argument is a reference by itself.
+pub(super) fn is_users_reference(binding: &Binding) -> bool {
+    binding.ty.as_ref().is_some_and(|ty| matches!(ungrouped(ty), Type::Reference(_)))
+}
+
+/// Whether the type is written as `String`.
+pub(super) fn is_string(ty: &Type) -> bool {
+    crate::signature::last_segment(Some(ty)).is_some_and(|segment| segment.ident == "String" && segment.arguments.is_none())
+}

@@ -1,0 +1,8 @@
+//! What the integration tests share: a real Redis of their own.
+//!
+//! No test talks to a server that it did not start. [`RedisServer`] spawns one on a free port, and it
+//! goes away with its handle, or with the test process, however that ends.
+
+mod redis_server;
+
+pub use redis_server::{Monitor, RedisServer, shared, unique_prefix};

@@ -1,0 +1,9 @@
+use cache_core::invalidate_cache;
+
+#[invalidate_cache("campaign:{lead}:*")]
+async fn update(lead_id: u64) -> Result<(), std::io::Error> {
+    let _ = lead_id;
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use cache_core::cache_result;
+
+struct Repo {
+    tenant: u64,
+}
+
+impl Repo {
+    #[cache_result(key = "lead:{self.tenant}:{id}", skip(self))]
+    async fn get(&self, id: u64) -> u64 {
+        self.tenant + id
+    }
+}
+
+fn main() {}

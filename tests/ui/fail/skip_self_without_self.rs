@@ -1,0 +1,8 @@
+use cache_core::cache_result;
+
+#[cache_result(key = "lead:{id}", skip(self))]
+async fn get(id: u64) -> u64 {
+    id
+}
+
+fn main() {}
