@@ -18,7 +18,7 @@ pub fn item(id: u64) -> Item {
     Item {
         id,
         name: format!("item {id:>11}"),
-        score: id as f64 / 16.0,
+        score: (id % 4_096) as f64 / 16.0,
     }
 }
 

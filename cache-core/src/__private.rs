@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 pub use std::option::Option::{self, None, Some};
 pub use std::primitive::bool;
 pub use std::result::Result::{self, Err, Ok};
+pub use std::string::String;
 pub use std::time::Duration;
 pub use std::{concat, module_path};
 

@@ -45,6 +45,8 @@ pub(crate) struct Flight {
     shared: AtomicBool,
     /// Set by an invalidation, under the lock of the shard that the result would be stored in.
     fenced: AtomicBool,
+    /// Set when messages of other processes may have been missed: memory does not take the result, Redis does.
+    muted: AtomicBool,
     /// When the leader was polled last.
     polled: AtomicU64,
     inner: Mutex<Inner>,
@@ -77,6 +79,7 @@ impl Flight {
             number,
             shared: AtomicBool::new(shared),
             fenced: AtomicBool::new(false),
+            muted: AtomicBool::new(false),
             polled: AtomicU64::new(clock::now()),
             inner: Mutex::new(Inner { state: State::Led { by: 0 }, waiting: 0 }),
             changed: Notify::new(),
@@ -110,6 +113,17 @@ impl Flight {
     /// Keeps the result out of every store. The caller holds the lock of the key's shard.
     pub(crate) fn fence(&self) {
         self.fenced.store(true, Ordering::SeqCst);
+    }
+
+    /// Keeps the result out of memory. The caller holds the lock of the key's shard.
+    #[cfg(feature = "redis")]
+    pub(crate) fn mute(&self) {
+        self.muted.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether memory may take the result. The caller holds the lock of the key's shard.
+    pub(crate) fn may_be_held(&self) -> bool {
+        !self.is_fenced() && !self.muted.load(Ordering::SeqCst)
     }
 
     /// Whether a caller who comes may join.

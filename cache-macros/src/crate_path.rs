@@ -23,7 +23,9 @@ pub(crate) enum CratePath {
 impl CratePath {
     /// The path that was written, else the one that the manifest gives.
     pub(crate) fn new(written: Option<&syn::Path>) -> Self {
-        written.cloned().map_or_else(|| Self::Extern(from_environment()), Self::Written)
+        written
+            .cloned()
+            .map_or_else(|| Self::Extern(from_environment()), Self::Written)
     }
 
     /// `$cc`, located at `span`.
@@ -45,19 +47,28 @@ impl CratePath {
 }
 
 fn from_environment() -> String {
-    let directory = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+    let directory = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_default();
     let manifest = std::fs::read_to_string(directory.join("Cargo.toml")).unwrap_or_default();
     let name = dependency_name(&manifest, |alias| inherited_package(&directory, alias));
     // A key that is no identifier cannot be a path either; then rustc reports the usual name.
     let name = name.replace('-', "_");
-    if syn::parse_str::<Ident>(&name).is_ok() { name } else { "cache_core".to_owned() }
+    if syn::parse_str::<Ident>(&name).is_ok() {
+        name
+    } else {
+        "cache_core".to_owned()
+    }
 }
 
 /// What `alias.workspace = true` stands for, from the workspace above.
 fn inherited_package(directory: &Path, alias: &str) -> Option<String> {
     directory.ancestors().find_map(|ancestor| {
         let manifest = std::fs::read_to_string(ancestor.join("Cargo.toml")).ok()?;
-        dependencies(&manifest, &["workspace"]).into_iter().find(|dependency| dependency.key == alias)?.package
+        dependencies(&manifest, &["workspace"])
+            .into_iter()
+            .find(|dependency| dependency.key == alias)?
+            .package
     })
 }
 
@@ -71,7 +82,9 @@ fn dependency_name(manifest: &str, inherited: impl Fn(&str) -> Option<String>) -
         None => None,
     };
     for dependency in &dependencies {
-        if dependency.key.replace('-', "_") == usual && package_of(dependency).is_none_or(|package| package == PACKAGE) {
+        if dependency.key.replace('-', "_") == usual
+            && package_of(dependency).is_none_or(|package| package == PACKAGE)
+        {
             return usual;
         }
     }
@@ -104,10 +117,14 @@ fn dependencies(manifest: &str, prefix: &[&str]) -> Vec<Dependency> {
             continue;
         }
         let Some(table) = &table else { continue };
-        let Some((left, value)) = split_unquoted(line, '=') else { continue };
+        let Some((left, value)) = split_unquoted(line, '=') else {
+            continue;
+        };
         let mut path = table.clone();
         path.extend(keys(left));
-        let Some((key, attribute)) = path.split_first() else { continue };
+        let Some((key, attribute)) = path.split_first() else {
+            continue;
+        };
         let dependency = entry(&mut found, key);
         match attribute {
             [] => {
@@ -126,9 +143,15 @@ fn dependencies(manifest: &str, prefix: &[&str]) -> Vec<Dependency> {
 }
 
 fn entry<'a>(found: &'a mut Vec<Dependency>, key: &str) -> &'a mut Dependency {
-    let index = found.iter().position(|dependency| dependency.key == key).unwrap_or(found.len());
+    let index = found
+        .iter()
+        .position(|dependency| dependency.key == key)
+        .unwrap_or(found.len());
     if index == found.len() {
-        found.push(Dependency { key: key.to_owned(), ..Dependency::default() });
+        found.push(Dependency {
+            key: key.to_owned(),
+            ..Dependency::default()
+        });
     }
     // The index is one that was found, or the last.
     #[allow(clippy::indexing_slicing)]
@@ -146,9 +169,12 @@ fn set(dependency: &mut Dependency, name: &str, value: &str) {
 
 /// What follows `dependencies` in the header of a table, if it is a table of dependencies.
 fn below_dependencies(header: &[String], prefix: &[&str]) -> Option<Vec<String>> {
-    let at = header
-        .iter()
-        .position(|key| matches!(key.as_str(), "dependencies" | "dev-dependencies" | "build-dependencies"))?;
+    let at = header.iter().position(|key| {
+        matches!(
+            key.as_str(),
+            "dependencies" | "dev-dependencies" | "build-dependencies"
+        )
+    })?;
     let (before, rest) = header.split_at_checked(at)?;
     let starts = match prefix {
         [] => before.is_empty() || before.first().is_some_and(|key| key == "target"),
@@ -174,7 +200,9 @@ fn unquoted(key: &str) -> String {
 }
 
 fn without_comment(line: &str) -> &str {
-    split_unquoted(line, '#').map_or(line, |(before, _)| before).trim()
+    split_unquoted(line, '#')
+        .map_or(line, |(before, _)| before)
+        .trim()
 }
 
 /// Splits at the first `at` that stands in no quotes.
@@ -196,7 +224,9 @@ mod tests {
     use super::dependency_name;
 
     fn name(manifest: &str) -> String {
-        dependency_name(manifest, |alias| (alias == "ours").then(|| "cache-core".to_owned()))
+        dependency_name(manifest, |alias| {
+            (alias == "ours").then(|| "cache-core".to_owned())
+        })
     }
 
     #[test]
@@ -230,19 +260,26 @@ mod tests {
     #[test]
     fn an_inherited_dependency_is_looked_up_in_the_workspace() {
         assert_eq!(name("[dependencies]\nours.workspace = true"), "ours");
-        assert_eq!(name("[dependencies]\nours = { workspace = true, features = [\"x\"] }"), "ours");
+        assert_eq!(
+            name("[dependencies]\nours = { workspace = true, features = [\"x\"] }"),
+            "ours"
+        );
         assert_eq!(name("[dependencies]\ntheirs.workspace = true"), "cache_core");
     }
 
     #[test]
     fn other_tables_are_no_dependencies() {
-        assert_eq!(name("[package.metadata.dependencies]\nx = { package = \"cache-core\" }"), "cache_core");
+        assert_eq!(
+            name("[package.metadata.dependencies]\nx = { package = \"cache-core\" }"),
+            "cache_core"
+        );
         assert_eq!(name("[features]\nx = [\"dep:cache-core\"]"), "cache_core");
     }
 
     #[test]
     fn another_package_under_our_name_is_not_ours() {
-        let manifest = "[dependencies]\ncache-core = { package = \"other\" }\nreal = { package = \"cache-core\" }";
+        let manifest =
+            "[dependencies]\ncache-core = { package = \"other\" }\nreal = { package = \"cache-core\" }";
         assert_eq!(name(manifest), "real");
     }
 }

@@ -4,7 +4,13 @@
 //! invariant is that a duration that parses is longer than nothing and fits into 64 bits of milliseconds.
 
 /// The units, longest first, in milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
 
 /// Why a text is not a duration.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +66,10 @@ pub(crate) fn parse(text: &str) -> Result<u64, Fault> {
         }
         shorter_than = scale;
         let number: u64 = number.parse().map_err(|_| Fault::TooLong)?;
-        millis = number.checked_mul(scale).and_then(|part| millis.checked_add(part)).ok_or(Fault::TooLong)?;
+        millis = number
+            .checked_mul(scale)
+            .and_then(|part| millis.checked_add(part))
+            .ok_or(Fault::TooLong)?;
         rest = after;
     }
     if millis == 0 { Err(Fault::Zero) } else { Ok(millis) }

@@ -23,7 +23,13 @@ pub(crate) fn cached(attribute: CachedAttribute, options: TokenStream, item: &To
     let options = attr::parse_cached(attribute, options, &mut errors);
     let krate = CratePath::new(options.krate.get());
     let bindings = function.bindings();
-    let cached = Cached { attribute, options, function, bindings, krate };
+    let cached = Cached {
+        attribute,
+        options,
+        function,
+        bindings,
+        krate,
+    };
     let plan = check::cached(&cached, &mut errors);
     match plan {
         Some(plan) if errors.is_empty() => {
@@ -50,7 +56,12 @@ pub(crate) fn invalidator(options: TokenStream, item: &TokenStream) -> TokenStre
     let options = attr::parse_invalidate(options, &mut errors);
     let krate = CratePath::new(options.krate.get());
     let bindings = function.bindings();
-    let invalidator = Invalidator { options, function, bindings, krate };
+    let invalidator = Invalidator {
+        options,
+        function,
+        bindings,
+        krate,
+    };
     let targets = check::invalidator(&invalidator, &mut errors);
     if errors.is_empty() {
         return expand::invalidator(&invalidator, &targets);

@@ -32,7 +32,9 @@ impl Errors {
 
     /// One `compile_error!` for each mistake.
     pub(crate) fn into_compile_errors(self) -> TokenStream {
-        self.combined.map(syn::Error::into_compile_error).unwrap_or_default()
+        self.combined
+            .map(syn::Error::into_compile_error)
+            .unwrap_or_default()
     }
 }
 
@@ -43,7 +45,9 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(what: impl Display) -> Self {
-        Self { lines: what.to_string() }
+        Self {
+            lines: what.to_string(),
+        }
     }
 
     /// What to write instead.

@@ -1,6 +1,7 @@
-//! The attributes of `cache-core`.
+//! The attributes of `cache-core`, which re-exports them; depend on that crate.
 //!
-//! Depend on `cache-core`, which re-exports them; this crate is of no use alone.
+//! An attribute is parsed, checked and expanded in this order, and only the checks refuse. What is refused is
+//! told in the words of the user at the token at fault, all mistakes of one attribute at once.
 
 mod attr;
 mod check;
@@ -19,25 +20,140 @@ use proc_macro::TokenStream;
 
 use crate::attr::CachedAttribute;
 
-/// x
+/// Caches the result of an `async fn`.
+///
+/// ```ignore
+/// #[cache_result(key = "analytics:{metric}:{range.from}:{range.to}", ttl = "30m")]
+/// async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbError> { .. }
+/// ```
+///
+/// It goes on free functions, inherent methods, generic functions and axum handlers. The function keeps its
+/// signature, visibility and other attributes. Only `Ok` is stored of a `Result`; `None` is not, unless
+/// `none_ttl` is given. Values are seen through `Result`, `Option`, `Json` and `Arc`.
+///
+/// # Keys
+///
+/// A template is literal text and placeholders: `{arg}`, `{arg.field.0}`, `{self.tenant}`, `{arg:hash}` (the
+/// first 32 hex digits of a SHA-256), `{arg:lower}`. The text up to the first `:` is the namespace. `{type}` means
+/// the argument `r#type`. What a pattern binds is an argument, so that `Path(id): Path<u64>` gives `{id}`.
+///
+/// Every argument is part of the key or is named in `skip`, `self` too. One field in the key covers its
+/// argument. A parameter `State(..): State<..>` is skipped by itself, and `_: T` needs no cover.
+///
+/// # Options
+///
+/// | option | value | meaning |
+/// |---|---|---|
+/// | `key` | template | the key of an entry |
+/// | `key_type` | string | the namespace when there is no `key`: `{key_type}:{arg}:{arg}`; without either it is the path of the function, `crate.module.function` |
+/// | `key_fn` | closure or path | computes what follows `{key_type}:`, from references to the arguments that are not skipped, `self` included |
+/// | `skip(a, b)` | names | not part of the key |
+/// | `ttl` | seconds, `"90s"` `"30m"` `"2h5m"` `"1d"` `"500ms"`, or an expression of type `Duration` | how long an entry is fresh; else the namespace's TTL from the environment |
+/// | `none_ttl` | seconds or text as for `ttl` | stores `None` too, for this long |
+/// | `cache_if` | closure or path on `&value` | stores only what it accepts |
+/// | `ttl_from` | closure or path on `&value`, to `Duration` | how long this value is fresh |
+/// | `bypass` | bool expression on the arguments | neither reads nor writes the cache |
+/// | `refresh` | bool expression on the arguments | loads and stores, without a look-up |
+/// | `tier` | `memory`, `redis`, `both` | where entries are kept; with `memory` the value needs no serde |
+/// | `manager` | expression on the arguments | the `CacheManager` to use, or a reference to one |
+/// | `version` | integer | a bump makes all earlier entries misses |
+/// | `crate` | path as a string | where `cache_core` is, when it cannot be found |
+///
+/// A first string without a name is the `key_type`, and a closure without one is the `key_fn`:
+///
+/// ```ignore
+/// #[cache_result("analytics", |metric| metric.to_owned(), ttl = 1800)]
+/// async fn metric(metric: &str) -> Result<f64, DbError> { .. }
+/// ```
+///
+/// # The handle
+///
+/// A cached function has a handle of the same path: `calculate_metric::key(..)` gives the key of an entry and
+/// `calculate_metric::invalidate(..)` drops it. Both take the arguments in the key by reference, `String` as
+/// `&str`. A method's entries are named by [`macro@invalidate_cache`].
 #[proc_macro_attribute]
 pub fn cache_result(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::cached(CachedAttribute::Result, options.into(), &item.into()).into()
 }
 
-/// x
+/// Caches a search, under a hash of its arguments.
+///
+/// ```ignore
+/// #[cache_search_results(skip(db), popular = text)]
+/// async fn search_leads(db: &Db, text: &str, filters: &Filters) -> Result<Vec<Lead>, DbError> { .. }
+/// ```
+///
+/// The key is `search:{query_hash}`, a SHA-256 over the function's path and the canonical JSON of all arguments
+/// that are not skipped, so these must be `Serialize`. The TTL is `SEARCH_CACHE_TTL` unless `ttl` is given.
+/// Results of more than `MAX_SEARCH_RESULTS` elements are returned whole and not stored.
+///
+/// # Options
+///
+/// Those of [`macro@cache_result`], and
+///
+/// | option | value | meaning |
+/// |---|---|---|
+/// | `popular` | argument | counts this text among the popular searches |
+///
+/// With `key` or `key_fn` the key is as for `#[cache_result]`; `key_type` replaces `search`.
 #[proc_macro_attribute]
 pub fn cache_search_results(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::cached(CachedAttribute::SearchResults, options.into(), &item.into()).into()
 }
 
-/// x
+/// Caches what is known of one lead, under `lead:{lead_id}`.
+///
+/// ```ignore
+/// #[cache_lead_data(skip(db))]
+/// async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> { .. }
+/// ```
+///
+/// Arguments other than the id must be skipped. The TTL is `LEAD_CACHE_TTL` unless `ttl` is given.
+///
+/// # Options
+///
+/// `skip`, `ttl`, `none_ttl`, `cache_if`, `ttl_from`, `bypass`, `refresh`, `tier`, `manager`, `version` and `crate`
+/// as for [`macro@cache_result`], and
+///
+/// | option | value | meaning |
+/// |---|---|---|
+/// | `id` | argument | the lead's id, when it is not named `lead_id` |
 #[proc_macro_attribute]
 pub fn cache_lead_data(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::cached(CachedAttribute::LeadData, options.into(), &item.into()).into()
 }
 
-/// x
+/// Drops entries once an `async fn` has succeeded.
+///
+/// ```ignore
+/// #[invalidate_cache(get_lead(lead_id), search_leads(..), "campaign:{lead_id}:*", tags = ["city:{result.city}"])]
+/// async fn update_lead(db: &Db, lead_id: u64, patch: Patch) -> Result<Lead, DbError> { .. }
+/// ```
+///
+/// A function that returns `Err` drops nothing.
+///
+/// # Targets
+///
+/// | target | drops |
+/// |---|---|
+/// | `get_lead(lead_id)` | one entry of a cached function; the arguments are those in its key |
+/// | `search_leads(..)` | all entries of a cached function |
+/// | `Self::get(id)`, `self.get(id)` | one entry of a cached method; the second form where its key uses `self` |
+/// | `Self::get(..)`, `self.get(..)` | all entries of a cached method |
+/// | `"lead:{lead_id}"` | a key |
+/// | `"campaign:{id}:*"` | what a pattern matches, with the meaning that Redis gives to `* ? [a-c] [^a] \` |
+///
+/// Placeholders are those of keys. `result`, in a placeholder or an argument, is the value that the function
+/// returned, seen through `Ok`, `Some`, `Json` and `Arc`; where it is `None`, that target is left out. Naming a
+/// function that is not cached, or passing other arguments than its key has, does not compile.
+///
+/// # Options
+///
+/// | option | value | meaning |
+/// |---|---|---|
+/// | `tags` | list of templates | drops the entries with these tags |
+/// | `manager` | expression on the arguments | the `CacheManager` to use, or a reference to one |
+/// | `crate` | path as a string | where `cache_core` is, when it cannot be found |
 #[proc_macro_attribute]
 pub fn invalidate_cache(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::invalidator(options.into(), &item.into()).into()

@@ -51,7 +51,11 @@ pub(crate) enum Render {
     /// `{prefix}:{query_hash}` over arguments, by index.
     QueryHash { prefix: String, arguments: Vec<usize> },
     /// `{prefix}:{function(arguments)}`
-    Custom { prefix: Option<String>, function: Expr, arguments: Vec<Source> },
+    Custom {
+        prefix: Option<String>,
+        function: Expr,
+        arguments: Vec<Source>,
+    },
 }
 
 pub(crate) enum Part {
@@ -132,11 +136,24 @@ pub(crate) struct TargetPlan {
 }
 
 pub(crate) enum TargetKind {
-    Function { path: ExprPath, arguments: Vec<Expr> },
-    WholeFunction { path: ExprPath },
-    Method { owner: MethodOwner, name: Ident, turbofish: Option<TokenStream>, arguments: Vec<Expr> },
+    Function {
+        path: ExprPath,
+        arguments: Vec<Expr>,
+    },
+    WholeFunction {
+        path: ExprPath,
+    },
+    Method {
+        owner: MethodOwner,
+        name: Ident,
+        turbofish: Option<TokenStream>,
+        arguments: Vec<Expr>,
+    },
     /// The owner is a type's path.
-    WholeMethod { owner: TokenStream, name: Ident },
+    WholeMethod {
+        owner: TokenStream,
+        name: Ident,
+    },
     Key(Vec<Part>),
     Pattern(Vec<Part>),
     Tag(Vec<Part>),

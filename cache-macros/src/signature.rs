@@ -8,7 +8,10 @@ use quote::{ToTokens, TokenStreamExt};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, GenericArgument, Member, Pat, PatType, PathArguments, Receiver, ReturnType, Token, Type, Visibility};
+use syn::{
+    Attribute, FnArg, GenericArgument, Member, Pat, PatType, PathArguments, Receiver, ReturnType, Token,
+    Type, Visibility,
+};
 
 use crate::errors::Message;
 use crate::span::first;
@@ -146,7 +149,8 @@ impl Parse for Item {
         }
         let starts_function = input.peek(Token![fn])
             || input.peek(Token![async])
-            || (input.peek(Token![const]) && (input.peek2(Token![fn]) || input.peek2(Token![async]) || input.peek2(Token![unsafe])))
+            || (input.peek(Token![const])
+                && (input.peek2(Token![fn]) || input.peek2(Token![async]) || input.peek2(Token![unsafe])))
             || (input.peek(Token![unsafe]) && (input.peek2(Token![fn]) || input.peek2(Token![extern])))
             || (input.peek(Token![extern]) && (input.peek2(Token![fn]) || input.peek3(Token![fn])));
         if !starts_function {
@@ -160,7 +164,12 @@ impl Parse for Item {
             return Ok(Self::NoBody { semicolon });
         }
         let body: TokenTree = input.parse()?;
-        Ok(Self::Function(Box::new(Function { attributes, visibility, signature, body })))
+        Ok(Self::Function(Box::new(Function {
+            attributes,
+            visibility,
+            signature,
+            body,
+        })))
     }
 }
 
@@ -172,7 +181,13 @@ fn bind(pattern: &Pat, ty: Option<&Type>, bindings: &mut Vec<Binding>) {
             let name = ident.ident.clone();
             if !is_unit_struct(ident, ty) {
                 let type_span = ty.map_or_else(|| name.span(), name_in);
-                bindings.push(Binding { name, ty: ty.cloned(), type_span, is_plain: false, is_state: false });
+                bindings.push(Binding {
+                    name,
+                    ty: ty.cloned(),
+                    type_span,
+                    is_plain: false,
+                    is_state: false,
+                });
             }
             if let Some((_, inner)) = &ident.subpat {
                 bind(inner, None, bindings);
@@ -189,7 +204,9 @@ fn bind(pattern: &Pat, ty: Option<&Type>, bindings: &mut Vec<Binding>) {
         Pat::Type(typed) => bind(&typed.pat, Some(&typed.ty), bindings),
         Pat::Tuple(tuple) => {
             let types: Vec<_> = match ty {
-                Some(Type::Tuple(types)) if types.elems.len() == tuple.elems.len() && !has_rest(&tuple.elems) => {
+                Some(Type::Tuple(types))
+                    if types.elems.len() == tuple.elems.len() && !has_rest(&tuple.elems) =>
+                {
                     types.elems.iter().map(Some).collect()
                 }
                 _ => tuple.elems.iter().map(|_| None).collect(),
@@ -199,7 +216,9 @@ fn bind(pattern: &Pat, ty: Option<&Type>, bindings: &mut Vec<Binding>) {
             }
         }
         Pat::TupleStruct(tuple) => {
-            let inner = ty.and_then(|ty| wrapped_type(&tuple.path, ty)).filter(|_| tuple.elems.len() == 1);
+            let inner = ty
+                .and_then(|ty| wrapped_type(&tuple.path, ty))
+                .filter(|_| tuple.elems.len() == 1);
             for pattern in &tuple.elems {
                 bind(pattern, inner, bindings);
             }
@@ -231,7 +250,9 @@ fn has_rest(patterns: &syn::punctuated::Punctuated<Pat, Token![,]>) -> bool {
 
 /// `Marker: Marker` matches a unit struct and binds nothing.
 fn is_unit_struct(pattern: &syn::PatIdent, ty: Option<&Type>) -> bool {
-    pattern.by_ref.is_none() && pattern.mutability.is_none() && last_segment(ty).is_some_and(|segment| segment.ident == pattern.ident)
+    pattern.by_ref.is_none()
+        && pattern.mutability.is_none()
+        && last_segment(ty).is_some_and(|segment| segment.ident == pattern.ident)
 }
 
 /// `T` of `Path(x): Path<T>`: the pattern and the type end in the same name, and the type has one argument.
@@ -240,12 +261,17 @@ fn wrapped_type<'a>(pattern: &syn::Path, ty: &'a Type) -> Option<&'a Type> {
     if pattern.segments.last()?.ident != segment.ident {
         return None;
     }
-    generic_types(segment).filter(|types| types.len() == 1)?.first().copied()
+    generic_types(segment)
+        .filter(|types| types.len() == 1)?
+        .first()
+        .copied()
 }
 
 /// The type arguments of a path segment, if it has arguments and all are types.
 fn generic_types(segment: &syn::PathSegment) -> Option<Vec<&Type>> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
     arguments
         .args
         .iter()
@@ -258,7 +284,9 @@ fn generic_types(segment: &syn::PathSegment) -> Option<Vec<&Type>> {
 
 /// The first type argument of a path segment.
 pub(crate) fn first_type_argument(segment: &syn::PathSegment) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
     arguments.args.iter().find_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
@@ -297,16 +325,23 @@ pub(crate) fn value_of(ty: &Type) -> &Type {
 fn name_in(ty: &Type) -> Span {
     match ungrouped(ty) {
         Type::Reference(reference) => name_in(&reference.elem),
-        Type::Path(path) => path.path.segments.last().map_or_else(|| first(ty), |segment| segment.ident.span()),
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map_or_else(|| first(ty), |segment| segment.ident.span()),
         ty => first(ty),
     }
 }
 
 /// `State(..): State<..>`, the one extractor that is a dependency by its meaning.
 fn is_state(parameter: &PatType) -> bool {
-    let Pat::TupleStruct(pattern) = &*parameter.pat else { return false };
+    let Pat::TupleStruct(pattern) = &*parameter.pat else {
+        return false;
+    };
     let is_named = |segment: &syn::PathSegment| segment.ident == "State";
-    pattern.path.segments.last().is_some_and(is_named) && last_segment(Some(&parameter.ty)).is_some_and(is_named)
+    pattern.path.segments.last().is_some_and(is_named)
+        && last_segment(Some(&parameter.ty)).is_some_and(is_named)
 }
 
 /// A field as a template names it, located at `span`.
@@ -315,7 +350,8 @@ pub(crate) fn member(field: &crate::template::Field, span: Span) -> syn::Result<
     match field {
         Field::Index(index) => Ok(Member::Unnamed(syn::Index { index: *index, span })),
         Field::Named(name) => {
-            let parsed = syn::parse_str::<Ident>(name).or_else(|_| syn::parse_str::<Ident>(&format!("r#{name}")));
+            let parsed =
+                syn::parse_str::<Ident>(name).or_else(|_| syn::parse_str::<Ident>(&format!("r#{name}")));
             let mut ident = parsed.map_err(|_| syn::Error::new(span, format!("`{name}` is not a field")))?;
             ident.set_span(span);
             Ok(Member::Named(ident))
@@ -333,22 +369,34 @@ mod tests {
     use super::Function;
 
     fn bindings(item: TokenStream) -> Vec<(String, String)> {
-        let Ok(function) = Function::parse(item, "cache_result") else { panic!("no function") };
+        let Ok(function) = Function::parse(item, "cache_result") else {
+            panic!("no function")
+        };
         let describe = |ty: &syn::Type| ty.to_token_stream().to_string().replace(' ', "");
         function
             .bindings()
             .iter()
-            .map(|binding| (binding.plain_name(), binding.ty.as_ref().map_or("?".to_owned(), describe)))
+            .map(|binding| {
+                (
+                    binding.plain_name(),
+                    binding.ty.as_ref().map_or("?".to_owned(), describe),
+                )
+            })
             .collect()
     }
 
     fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected.iter().map(|(name, ty)| ((*name).to_owned(), (*ty).to_owned())).collect()
+        expected
+            .iter()
+            .map(|(name, ty)| ((*name).to_owned(), (*ty).to_owned()))
+            .collect()
     }
 
     #[test]
     fn plain_arguments_have_their_types() {
-        let found = bindings(quote!(async fn f(&self, a: u64, mut b: &str, r#type: String, _: u8) {}));
+        let found = bindings(quote!(
+            async fn f(&self, a: u64, mut b: &str, r#type: String, _: u8) {}
+        ));
         assert_eq!(found, pairs(&[("a", "u64"), ("b", "&str"), ("type", "String")]));
     }
 
@@ -363,24 +411,59 @@ mod tests {
                 Marker: Marker,
             ) {}
         });
-        let expected =
-            [("a", "u64"), ("b", "String"), ("q", "Search"), ("text", "?"), ("p", "?"), ("x", "?")];
+        let expected = [
+            ("a", "u64"),
+            ("b", "String"),
+            ("q", "Search"),
+            ("text", "?"),
+            ("p", "?"),
+            ("x", "?"),
+        ];
         assert_eq!(found, pairs(&expected));
     }
 
     #[test]
     fn a_half_typed_body_is_kept_as_it_is() {
         let body = quote!(async fn f() -> u8 { let x = ; foo( ) . });
-        let Ok(function) = Function::parse(body.clone(), "cache_result") else { panic!("no function") };
+        let Ok(function) = Function::parse(body.clone(), "cache_result") else {
+            panic!("no function")
+        };
         assert_eq!(function.to_token_stream().to_string(), body.to_string());
     }
 
     #[test]
     fn other_items_are_refused() {
-        for item in [quote!(struct S;), quote!(pub enum E {}), quote!(impl S {}), quote!(const X: u8 = 1;), quote!(let x = 1;)] {
-            let Err(error) = Function::parse(item.clone(), "cache_result") else { panic!("{item} is no function") };
-            assert!(error.to_string().starts_with("`#[cache_result]` goes on an `async fn`"), "{error}");
+        for item in [
+            quote!(
+                struct S;
+            ),
+            quote!(
+                pub enum E {}
+            ),
+            quote!(impl S {}),
+            quote!(
+                const X: u8 = 1;
+            ),
+            quote!(let x = 1;),
+        ] {
+            let Err(error) = Function::parse(item.clone(), "cache_result") else {
+                panic!("{item} is no function")
+            };
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("`#[cache_result]` goes on an `async fn`"),
+                "{error}"
+            );
         }
-        assert!(Function::parse(quote!(async fn f(&self);), "cache_result").is_err());
+        assert!(
+            Function::parse(
+                quote!(
+                    async fn f(&self);
+                ),
+                "cache_result"
+            )
+            .is_err()
+        );
     }
 }

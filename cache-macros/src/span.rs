@@ -75,7 +75,11 @@ fn draw(message: Message, text: &str, range: Range<usize>) -> Message {
     let mut line = String::from("    \"");
     let mut marks = String::from("     ");
     for (at, c) in text.char_indices() {
-        let shown: String = if c.is_control() { c.escape_default().collect() } else { c.into() };
+        let shown: String = if c.is_control() {
+            c.escape_default().collect()
+        } else {
+            c.into()
+        };
         let mark = if range.contains(&at) { '^' } else { ' ' };
         marks.extend(std::iter::repeat_n(mark, shown.chars().map(width).sum()));
         line.push_str(&shown);
@@ -122,6 +126,9 @@ mod tests {
 
     #[test]
     fn an_empty_place_is_marked_all_the_same() {
-        assert_eq!(draw(Message::new("no"), "", 0..0).to_string(), "no\n    \"\"\n     ^");
+        assert_eq!(
+            draw(Message::new("no"), "", 0..0).to_string(),
+            "no\n    \"\"\n     ^"
+        );
     }
 }

@@ -39,7 +39,10 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 fn letters(name: &str) -> Vec<char> {
-    name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).collect()
+    name.chars()
+        .filter(|c| *c != '_')
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 fn at(row: &[usize], index: usize) -> usize {

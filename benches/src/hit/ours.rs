@@ -31,8 +31,7 @@ fn tiered() -> &'static CacheManager {
             .redis_url(shared().url())
             .key_prefix(module_path!())
             .max_entries(CAPACITY)
-            .memory_ttl(hour)
-            .degraded_ttl(hour);
+            .memory_ttl(hour);
         block_on(manager.build()).expect("the settings are right")
     })
 }

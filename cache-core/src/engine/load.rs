@@ -175,6 +175,8 @@ impl Ticket {
         };
         let mut run = Run::new(core, lead, core.budget());
         if let Some(remote) = core.shared(self.tier()) {
+            #[cfg(feature = "redis")]
+            core.listen();
             match self.ask(remote, &mut run).await {
                 Found::Fresh(content) => {
                     self.counters.redis_hits.fetch_add(1, Relaxed);

@@ -3,6 +3,8 @@
 //! of a tier leaves here; a function whose cache is gone runs as if it had none.
 
 pub(crate) mod call;
+#[cfg(feature = "redis")]
+mod coherence;
 pub(crate) mod current;
 pub(crate) mod load;
 pub(crate) mod popular;
@@ -78,7 +80,7 @@ impl Core {
             (Some(store), _) => Some(Remote::Store(store)),
             #[cfg(feature = "redis")]
             (None, Some(redis)) => {
-                Some(Remote::Redis(Arc::new(remote::redis::RedisTier::new(redis.clone())?)))
+                Some(Remote::Redis(Arc::new(remote::redis::RedisTier::new(redis.clone(), &config.full_prefix())?)))
             }
             _ => None,
         };
@@ -149,7 +151,14 @@ impl Core {
 
     /// How long memory may hold an entry, in milliseconds, given how long it lives.
     fn memory_life(&self, life: u64, tier: Tier) -> u64 {
-        if self.shared(tier).is_some() { life.min(millis(self.config.memory_ttl)) } else { life }
+        match self.shared(tier) {
+            None => life,
+            // What other processes invalidate is not heard of, so it is not held for long.
+            Some(remote) if remote.is_deaf() => {
+                life.min(millis(self.config.memory_ttl)).min(millis(self.config.degraded_ttl))
+            }
+            Some(_) => life.min(millis(self.config.memory_ttl)),
+        }
     }
 
     /// What memory is to hold of a value.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::{Core, tag_name};
-use crate::remote::{Remote, Unavailable};
+use crate::remote::{News, Remote, Unavailable};
 use crate::{clock, glob};
 
 /// What is invalidated.
@@ -19,6 +19,30 @@ pub(crate) enum Name {
     Pattern(String),
     Tag(String),
     All,
+}
+
+impl Name {
+    fn news(&self) -> News {
+        let (kind, name) = match self {
+            Self::Key(key) => (b'k', key.as_str()),
+            Self::Pattern(pattern) => (b'p', pattern.as_str()),
+            Self::Tag(tag) => (b't', tag.as_str()),
+            Self::All => (b'a', ""),
+        };
+        News { kind, name: name.to_owned() }
+    }
+
+    /// What another process invalidated, if it is known here.
+    #[cfg(feature = "redis")]
+    pub(super) fn of_news(kind: u8, name: String) -> Option<Self> {
+        match kind {
+            b'k' => Some(Self::Key(name)),
+            b'p' => Some(Self::Pattern(name)),
+            b't' => Some(Self::Tag(name)),
+            b'a' => Some(Self::All),
+            _ => None,
+        }
+    }
 }
 
 /// Invalidations that the shared tier has not taken yet, the newest last.
@@ -99,7 +123,12 @@ impl Core {
         }
         let Some(remote) = &self.remote else { return alone.len() as u64 };
         let full: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
-        let result = remote.delete_many(full, &mut self.budget()).await;
+        let mut budget = self.budget();
+        let mut result = remote.delete_many(full, &mut budget).await;
+        let news: Vec<News> = keys.iter().map(|key| Name::Key(key.clone()).news()).collect();
+        if remote.announce(&news, &mut budget).await.is_err() {
+            result = Err(Unavailable);
+        }
         for key in keys {
             self.forget(&Name::Key(key.clone()));
             if result.is_err() {
@@ -114,6 +143,15 @@ impl Core {
     pub(crate) fn invalidate_later(self: &Arc<Self>, name: Name) {
         self.pending.add(name);
         self.repeat();
+    }
+
+    /// Another process invalidated a tag: its nonce is asked for again, and what was loaded under the one that is known
+    /// here counts no more.
+    #[cfg(feature = "redis")]
+    pub(super) fn distrust_tag(&self, tag: &str) {
+        let generation = self.generations.of(&tag_name(tag));
+        generation.renew();
+        generation.distrust();
     }
 
     /// Invalidates in this process. Gives the keys of the entries that were there.
@@ -146,23 +184,28 @@ impl Core {
     ) -> Result<u64, Unavailable> {
         Ok(match name {
             Name::Key(key) => {
-                let removed = remote.delete(&self.full_key(key), &mut self.budget()).await?;
+                let removed = remote.invalidate(&self.full_key(key), &name.news(), &mut self.budget()).await?;
                 if removed {
                     seen(key);
                 }
                 u64::from(removed)
             }
             Name::Pattern(pattern) => {
-                remote.delete_matching(&self.prefix, pattern, self.page(), seen).await?
+                let removed = remote.delete_matching(&self.prefix, pattern, self.page(), seen).await?;
+                remote.announce(&[name.news()], &mut self.budget()).await?;
+                removed
             }
             Name::Tag(tag) => {
-                let name = tag_name(tag);
-                let generation = self.generations.of(&name);
-                remote.renew_generation(&self.full_key(&name), generation.nonce(), &mut self.budget()).await?;
+                let generation = self.generations.of(&tag_name(tag));
+                let key = self.full_key(&generation.name);
+                let mut budget = self.budget();
+                remote.renew_generation(&key, generation.nonce(), &mut budget).await?;
+                remote.announce(&[name.news()], &mut budget).await?;
                 0
             }
             Name::All => {
                 remote.clear(&self.prefix, self.page()).await?;
+                remote.announce(&[name.news()], &mut self.budget()).await?;
                 0
             }
         })

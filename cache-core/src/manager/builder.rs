@@ -47,6 +47,9 @@ impl CacheManagerBuilder {
         op_budget: Duration => op_budget;
         /// `CACHE_MEMORY_TTL`: with Redis behind it, how old an entry in memory may get before Redis is asked again.
         memory_ttl: Duration => memory_ttl;
+        /// `CACHE_DEGRADED_TTL`: how long memory serves a copy while the channel of invalidations is lost; zero for not
+        /// at all.
+        degraded_ttl: Duration => degraded_ttl;
         /// `CACHE_LEASE`: how long a load that nobody polls holds its key.
         lease: Duration => lease;
         /// `CACHE_STALE_THROTTLE`: the time between two tries while something stale is served.
@@ -156,6 +159,11 @@ impl CacheManagerBuilder {
         let core = Arc::new(Core::new(config, self.store)?);
         if let Some(remote) = &core.remote {
             remote.first_attempt().await?;
+            #[cfg(feature = "redis")]
+            {
+                core.listen();
+                core.until_heard().await;
+            }
         }
         Ok(CacheManager::of(core))
     }

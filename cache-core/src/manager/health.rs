@@ -34,6 +34,8 @@ impl std::fmt::Display for HealthStatus {
 pub struct RedisHealth {
     /// Whether the breaker lets calls through: there is a connection, and it answered.
     pub connected: bool,
+    /// Whether invalidations of other processes are heard.
+    pub channel: bool,
     /// The version the server told.
     pub version: Option<String>,
     /// How long its last `PING` took.
@@ -66,6 +68,7 @@ pub(super) async fn of(core: &Arc<Core>) -> Health {
     let redis = match &core.remote {
         Some(remote) => remote.health(core.config.op_budget).await.map(|facts| RedisHealth {
             connected: facts.connected,
+            channel: facts.channel,
             version: facts.version,
             latency: facts.latency,
             last_error: facts.last_error,

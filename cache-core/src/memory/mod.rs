@@ -192,7 +192,7 @@ impl MemoryStore {
         {
             let mut shard = self.write_shard(hash);
             match flight {
-                Some(flight) if flight.is_fenced() => return false,
+                Some(flight) if !flight.may_be_held() => return false,
                 Some(_) => {}
                 // Loads that run hold something older than this.
                 None => shard.fence(hash, key),
@@ -346,16 +346,29 @@ impl MemoryStore {
         }
     }
 
-    /// Takes away what is also in another tier, and lets running loads be.
+    /// Takes away what is also in another tier, and keeps running loads out: they may have missed something.
     #[cfg(feature = "redis")]
     pub(crate) fn drop_shared(&self) {
         for shard in &self.shards {
             let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
+            shard.flights.iter().for_each(|flight| flight.mute());
             let before = (shard.entries.len(), shard.bytes);
             let dead = shard.remove_where(|entry| !entry.local);
             self.account(before, &shard);
             drop(shard);
             drop(dead);
+        }
+    }
+
+    /// Has what is also in another tier expire by `until` at the latest.
+    #[cfg(feature = "redis")]
+    pub(crate) fn shorten(&self, until: u64) {
+        for shard in &self.shards {
+            let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
+            for entry in shard.entries.iter_mut().filter(|entry| !entry.local) {
+                entry.fresh_until = entry.fresh_until.min(until);
+                entry.serve_until = entry.serve_until.min(until);
+            }
         }
     }
 

@@ -43,6 +43,14 @@ impl Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable;
 
+/// What other processes are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct News {
+    /// What kind of name it is: `k`ey, `p`attern, `t`ag, or `a`ll.
+    pub(crate) kind: u8,
+    pub(crate) name: String,
+}
+
 /// What is known about Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
@@ -50,6 +58,7 @@ pub(crate) struct Facts {
     pub(crate) version: Option<String>,
     pub(crate) latency: Option<Duration>,
     pub(crate) last_error: Option<String>,
+    pub(crate) channel: bool,
 }
 
 /// The shared tier of a manager.
@@ -114,6 +123,39 @@ impl Remote {
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
         ask!(self, budget, redis => redis.set_many(entries, budget), store => store.set_many(entries))
+    }
+
+    /// Deletes a key and tells the other processes.
+    pub(crate) async fn invalidate(&self, key: &str, news: &News, budget: &mut Budget) -> Result<bool, Unavailable> {
+        ask!(self, budget, redis => redis.invalidate(key, &redis.message(news), budget), store => {
+            let _ = news;
+            store.delete(key)
+        })
+    }
+
+    /// Tells the other processes, where there is a channel.
+    pub(crate) async fn announce(&self, news: &[News], budget: &mut Budget) -> Result<(), Unavailable> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => {
+                let messages: Vec<_> = news.iter().map(|news| redis.message(news)).collect();
+                redis.announce(&messages, budget).await
+            }
+            Self::Store(_) => {
+                let _ = (news, budget);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether invalidations of other processes would be missed. A store of the user's own has no channel: its copies
+    /// in memory are bounded by `memory_ttl` alone.
+    pub(crate) fn is_deaf(&self) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => !redis.channel.hears(),
+            Self::Store(_) => false,
+        }
     }
 
     pub(crate) async fn delete_many(&self, keys: Vec<String>, budget: &mut Budget) -> Result<u64, Unavailable> {
@@ -227,7 +269,7 @@ impl Remote {
             Self::Redis(redis) => {
                 let connected = redis.link().ping(limit).await.is_some();
                 let redis::ServerFacts { version, latency, last_error } = redis.link().facts();
-                Some(Facts { connected, version, latency, last_error })
+                Some(Facts { connected, version, latency, last_error, channel: redis.channel.hears() })
             }
             Self::Store(_) => {
                 let _ = limit;

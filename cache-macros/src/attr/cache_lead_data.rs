@@ -8,8 +8,8 @@ use super::Grammar;
 pub(super) const GRAMMAR: Grammar = Grammar {
     name: "cache_lead_data",
     options: &[
-        "id", "skip", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh", "tier", "manager", "version",
-        "crate",
+        "id", "skip", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh", "tier", "manager",
+        "version", "crate",
     ],
     takes_bare: false,
 };

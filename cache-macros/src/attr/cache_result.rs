@@ -8,8 +8,8 @@ use super::Grammar;
 pub(super) const GRAMMAR: Grammar = Grammar {
     name: "cache_result",
     options: &[
-        "key", "key_type", "key_fn", "skip", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh", "tier",
-        "manager", "version", "crate",
+        "key", "key_type", "key_fn", "skip", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh",
+        "tier", "manager", "version", "crate",
     ],
     takes_bare: true,
 };

@@ -7,8 +7,8 @@ use super::Grammar;
 pub(super) const GRAMMAR: Grammar = Grammar {
     name: "cache_search_results",
     options: &[
-        "key", "key_type", "key_fn", "skip", "popular", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass", "refresh",
-        "tier", "manager", "version", "crate",
+        "key", "key_type", "key_fn", "skip", "popular", "ttl", "none_ttl", "cache_if", "ttl_from", "bypass",
+        "refresh", "tier", "manager", "version", "crate",
     ],
     takes_bare: true,
 };

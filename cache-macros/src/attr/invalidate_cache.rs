@@ -13,8 +13,11 @@ use super::slot::Slot;
 use super::{Grammar, each_argument, equals, unknown_option, value};
 use crate::errors::{Errors, Message};
 
-const GRAMMAR: Grammar =
-    Grammar { name: "invalidate_cache", options: &["tags", "manager", "crate"], takes_bare: false };
+const GRAMMAR: Grammar = Grammar {
+    name: "invalidate_cache",
+    options: &["tags", "manager", "crate"],
+    takes_bare: false,
+};
 
 #[derive(Default)]
 pub(crate) struct InvalidateOptions {
@@ -31,7 +34,12 @@ pub(crate) enum Target {
     /// `search_leads(..)`
     WholeFunction { path: ExprPath },
     /// `Self::get(id)`, `self.get(id)`
-    Method { owner: MethodOwner, name: Ident, turbofish: Option<TokenStream>, arguments: Vec<Expr> },
+    Method {
+        owner: MethodOwner,
+        name: Ident,
+        turbofish: Option<TokenStream>,
+        arguments: Vec<Expr>,
+    },
     /// `Self::get(..)`, `self.get(..)`
     WholeMethod { owner: MethodOwner, name: Ident },
     /// `"campaign:{id}:*"`
@@ -55,7 +63,11 @@ pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> InvalidateOptio
             let name = input.call(Ident::parse_any)?;
             return options.named(&name, input, errors);
         }
-        let target = if input.peek(LitStr) { Target::Text(input.parse()?) } else { call(input.parse()?)? };
+        let target = if input.peek(LitStr) {
+            Target::Text(input.parse()?)
+        } else {
+            call(input.parse()?)?
+        };
         options.targets.push(target);
         Ok(())
     });
@@ -68,7 +80,9 @@ impl InvalidateOptions {
         let span = name.span();
         match text.as_str() {
             "tags" => self.tags.fill(&text, span, tags(name, input)?, errors),
-            "manager" => self.manager.fill(&text, span, value::expression(name, "app.cache", input)?, errors),
+            "manager" => self
+                .manager
+                .fill(&text, span, value::expression(name, "app.cache", input)?, errors),
             "crate" => self.krate.fill(&text, span, value::path(name, input)?, errors),
             _ => return Err(unknown_option(&text, span, &GRAMMAR)),
         }
@@ -113,32 +127,57 @@ fn tags(name: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
 fn call(expression: Expr) -> syn::Result<Target> {
     match expression {
         Expr::Call(ExprCall { func, args, .. }) => {
-            let Expr::Path(path) = *func else { return Err(no_target(&func)) };
+            let Expr::Path(path) = *func else {
+                return Err(no_target(&func));
+            };
             let arguments: Vec<Expr> = args.into_iter().collect();
             let whole = is_whole(&arguments)?;
             Ok(match split_method(&path) {
-                Some((owner, name, _)) if whole => Target::WholeMethod { owner: MethodOwner::Type(owner), name },
-                Some((owner, name, turbofish)) => {
-                    Target::Method { owner: MethodOwner::Type(owner), name, turbofish, arguments }
-                }
+                Some((owner, name, _)) if whole => Target::WholeMethod {
+                    owner: MethodOwner::Type(owner),
+                    name,
+                },
+                Some((owner, name, turbofish)) => Target::Method {
+                    owner: MethodOwner::Type(owner),
+                    name,
+                    turbofish,
+                    arguments,
+                },
                 None if whole => Target::WholeFunction { path },
                 None => Target::Function { path, arguments },
             })
         }
-        Expr::MethodCall(ExprMethodCall { receiver, method, turbofish, args, .. }) => {
+        Expr::MethodCall(ExprMethodCall {
+            receiver,
+            method,
+            turbofish,
+            args,
+            ..
+        }) => {
             let arguments: Vec<Expr> = args.into_iter().collect();
             let owner = MethodOwner::Value(*receiver);
             if is_whole(&arguments)? {
                 return Ok(Target::WholeMethod { owner, name: method });
             }
             let turbofish = turbofish.map(quote::ToTokens::into_token_stream);
-            Ok(Target::Method { owner, name: method, turbofish, arguments })
+            Ok(Target::Method {
+                owner,
+                name: method,
+                turbofish,
+                arguments,
+            })
         }
         Expr::Path(path) => {
-            let shown = quote::ToTokens::to_token_stream(&path).to_string().replace(' ', "");
-            Err(Message::new(format_args!("`{shown}` alone does not say which entries to drop"))
-                .help(format_args!("write `{shown}(..)` for all its entries, or `{shown}(lead_id)` for one"))
-                .on(&path))
+            let shown = quote::ToTokens::to_token_stream(&path)
+                .to_string()
+                .replace(' ', "");
+            Err(
+                Message::new(format_args!("`{shown}` alone does not say which entries to drop"))
+                    .help(format_args!(
+                        "write `{shown}(..)` for all its entries, or `{shown}(lead_id)` for one"
+                    ))
+                    .on(&path),
+            )
         }
         other => Err(no_target(&other)),
     }
@@ -147,7 +186,7 @@ fn call(expression: Expr) -> syn::Result<Target> {
 fn no_target(expression: &Expr) -> syn::Error {
     Message::new("this is not an invalidation target")
         .help("write a cached function `get_lead(lead_id)` or `search_leads(..)`, a key or pattern `\"campaign:{id}:*\"`, or `tags = [\"city:{city}\"]`")
-        .on(&expression)
+        .on(expression)
 }
 
 /// Whether the arguments are `..` alone.
@@ -159,9 +198,11 @@ fn is_whole(arguments: &[Expr]) -> syn::Result<bool> {
     match arguments.iter().find(|argument| full_range(argument)) {
         None => Ok(false),
         Some(_) if arguments.len() == 1 => Ok(true),
-        Some(range) => Err(Message::new("`..` stands for all entries of the function, so it stands alone")
-            .help("remove the other arguments, or write a pattern such as `\"campaign:{id}:*\"`")
-            .on(&range)),
+        Some(range) => Err(
+            Message::new("`..` stands for all entries of the function, so it stands alone")
+                .help("remove the other arguments, or write a pattern such as `\"campaign:{id}:*\"`")
+                .on(range),
+        ),
     }
 }
 

@@ -58,16 +58,26 @@ struct Grammar {
 }
 
 /// Reads the options of an attribute that caches.
-pub(crate) fn parse_cached(attribute: CachedAttribute, tokens: TokenStream, errors: &mut Errors) -> CachedOptions {
+pub(crate) fn parse_cached(
+    attribute: CachedAttribute,
+    tokens: TokenStream,
+    errors: &mut Errors,
+) -> CachedOptions {
     let grammar = attribute.grammar();
     let mut options = CachedOptions::default();
     each_argument(tokens, errors, |input, errors| {
         if grammar.takes_bare && (input.peek(syn::LitStr) || starts_closure(input)) {
-            return options.bare(input, errors).inspect_err(|_| options.key_is_unclear = true);
+            return options
+                .bare(input, errors)
+                .inspect_err(|_| options.key_is_unclear = true);
         }
         let name = option_name(input, grammar).inspect_err(|_| options.key_is_unclear = true)?;
-        let is_about_key = ["key", "key_type", "key_fn", "id", "skip"].iter().any(|option| name == option);
-        options.named(&name, input, errors).inspect_err(|_| options.key_is_unclear |= is_about_key)
+        let is_about_key = ["key", "key_type", "key_fn", "id", "skip"]
+            .iter()
+            .any(|option| name == option);
+        options
+            .named(&name, input, errors)
+            .inspect_err(|_| options.key_is_unclear |= is_about_key)
     });
     options
 }
@@ -128,7 +138,10 @@ fn takes(grammar: &Grammar) -> String {
 fn unknown_option(name: &str, span: Span, grammar: &Grammar) -> syn::Error {
     let message = Message::new(format_args!("unknown option `{name}`"));
     let near = nearest(name, grammar.options.iter().copied());
-    let owner = CachedAttribute::ALL.map(CachedAttribute::grammar).into_iter().find(|other| other.options.contains(&name));
+    let owner = CachedAttribute::ALL
+        .map(CachedAttribute::grammar)
+        .into_iter()
+        .find(|other| other.options.contains(&name));
     let message = match (near, owner) {
         (_, Some(owner)) => message.help(format_args!("`{name}` is an option of `#[{}]`", owner.name)),
         (Some(near), None) => message.help(format_args!("an option with a similar name exists: `{near}`")),
@@ -155,7 +168,11 @@ fn equals(name: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result<()
 }
 
 /// Reads `(..)` of an option such as `skip(a, b)`.
-fn parenthesized<'a>(name: &Ident, example: &str, input: ParseStream<'a>) -> syn::Result<syn::parse::ParseBuffer<'a>> {
+fn parenthesized<'a>(
+    name: &Ident,
+    example: &str,
+    input: ParseStream<'a>,
+) -> syn::Result<syn::parse::ParseBuffer<'a>> {
     if !input.peek(token::Paren) {
         let message = Message::new(format_args!("`{name}` takes names in parentheses"))
             .help(format_args!("write `{name}({example})`"));

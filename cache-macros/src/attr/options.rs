@@ -44,16 +44,36 @@ pub(crate) struct CachedOptions {
 
 impl CachedOptions {
     /// Reads what follows the name of an option.
-    pub(super) fn named(&mut self, name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+    pub(super) fn named(
+        &mut self,
+        name: &Ident,
+        input: ParseStream<'_>,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
         let text = name.to_string();
         let span = name.span();
         match text.as_str() {
-            "key" => self.key.fill(&text, span, value::string(name, "\"lead:{lead_id}\"", input)?, errors),
-            "key_type" => self.key_type.fill(&text, span, value::string(name, "\"analytics\"", input)?, errors),
-            "key_fn" => {
-                self.key_fn.fill(&text, span, value::expression(name, "|metric| metric.to_owned()", input)?, errors);
+            "key" => self.key.fill(
+                &text,
+                span,
+                value::string(name, "\"lead:{lead_id}\"", input)?,
+                errors,
+            ),
+            "key_type" => {
+                self.key_type
+                    .fill(&text, span, value::string(name, "\"analytics\"", input)?, errors)
             }
-            "id" => self.id.fill(&text, span, value::argument(name, "customer_id", input)?, errors),
+            "key_fn" => {
+                self.key_fn.fill(
+                    &text,
+                    span,
+                    value::expression(name, "|metric| metric.to_owned()", input)?,
+                    errors,
+                );
+            }
+            "id" => self
+                .id
+                .fill(&text, span, value::argument(name, "customer_id", input)?, errors),
             "skip" => {
                 let names = value::arguments(name, input, errors)?;
                 if let Some(earlier) = self.skip.get_mut() {
@@ -62,21 +82,39 @@ impl CachedOptions {
                 }
                 self.skip.fill(&text, span, names, errors);
             }
-            "popular" => self.popular.fill(&text, span, value::argument(name, "text", input)?, errors),
+            "popular" => self
+                .popular
+                .fill(&text, span, value::argument(name, "text", input)?, errors),
             "ttl" => self.ttl.fill(&text, span, value::ttl(name, input)?, errors),
-            "none_ttl" => self.none_ttl.fill(&text, span, value::fixed_duration(name, input)?, errors),
+            "none_ttl" => self
+                .none_ttl
+                .fill(&text, span, value::fixed_duration(name, input)?, errors),
             "cache_if" => {
-                self.cache_if.fill(&text, span, value::expression(name, "|value| !value.is_empty()", input)?, errors);
+                self.cache_if.fill(
+                    &text,
+                    span,
+                    value::expression(name, "|value| !value.is_empty()", input)?,
+                    errors,
+                );
             }
             "ttl_from" => {
                 let example = "|value| value.expires_in";
-                self.ttl_from.fill(&text, span, value::expression(name, example, input)?, errors);
+                self.ttl_from
+                    .fill(&text, span, value::expression(name, example, input)?, errors);
             }
-            "bypass" => self.bypass.fill(&text, span, value::expression(name, "page > 10", input)?, errors),
-            "refresh" => self.refresh.fill(&text, span, value::expression(name, "force", input)?, errors),
+            "bypass" => self
+                .bypass
+                .fill(&text, span, value::expression(name, "page > 10", input)?, errors),
+            "refresh" => self
+                .refresh
+                .fill(&text, span, value::expression(name, "force", input)?, errors),
             "tier" => self.tier.fill(&text, span, tier(name, input)?, errors),
-            "manager" => self.manager.fill(&text, span, value::expression(name, "app.cache", input)?, errors),
-            "version" => self.version.fill(&text, span, value::version(name, input)?, errors),
+            "manager" => self
+                .manager
+                .fill(&text, span, value::expression(name, "app.cache", input)?, errors),
+            "version" => self
+                .version
+                .fill(&text, span, value::version(name, input)?, errors),
             "crate" => self.krate.fill(&text, span, value::path(name, input)?, errors),
             _ => errors.at(span, format_args!("unknown option `{name}`")),
         }
@@ -93,8 +131,9 @@ impl CachedOptions {
         }
         let text: LitStr = input.parse()?;
         if text.value().contains('{') {
-            let message = Message::new("a first string without a name is the `key_type`, which has no placeholders")
-                .help(format_args!("write `key = {}`", text.token()));
+            let message =
+                Message::new("a first string without a name is the `key_type`, which has no placeholders")
+                    .help(format_args!("write `key = {}`", text.token()));
             return Err(message.into_error(span));
         }
         self.key_type.fill("key_type", span, text, errors);

@@ -47,7 +47,11 @@ pub(super) fn argument(name: &Ident, example: &str, input: ParseStream<'_>) -> s
 }
 
 /// `skip(a, b, self)`
-pub(super) fn arguments(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Vec<Ident>> {
+pub(super) fn arguments(
+    name: &Ident,
+    input: ParseStream<'_>,
+    errors: &mut Errors,
+) -> syn::Result<Vec<Ident>> {
     let content = super::parenthesized(name, "db", input)?;
     let mut names: Vec<Ident> = Vec::new();
     while !content.is_empty() {
@@ -64,8 +68,9 @@ pub(super) fn arguments(name: &Ident, input: ParseStream<'_>, errors: &mut Error
         }
     }
     if names.is_empty() {
-        let message = Message::new(format_args!("`{name}()` names no argument, so it does nothing"))
-            .help(format_args!("remove it, or name what is not part of the key: `{name}(db)`"));
+        let message = Message::new(format_args!("`{name}()` names no argument, so it does nothing")).help(
+            format_args!("remove it, or name what is not part of the key: `{name}(db)`"),
+        );
         errors.push(message.into_error(name.span()));
     }
     Ok(names)
@@ -85,7 +90,10 @@ pub(super) fn path(name: &Ident, input: ParseStream<'_>) -> syn::Result<syn::Pat
 pub(super) fn version(name: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
     let value = expression(name, "2", input)?;
     let number = match &value {
-        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse::<u32>().ok(),
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => number.base10_parse::<u32>().ok(),
         _ => None,
     };
     number.ok_or_else(|| {
@@ -99,9 +107,13 @@ pub(super) fn version(name: &Ident, input: ParseStream<'_>) -> syn::Result<u32> 
 pub(super) fn fixed_duration(name: &Ident, input: ParseStream<'_>) -> syn::Result<u64> {
     match ttl(name, input)? {
         Ttl::Millis(millis) => Ok(millis),
-        Ttl::Expression(value) => Err(Message::new(format_args!("`{name}` is a duration that is known beforehand"))
-            .help(format_args!("write seconds or text: `{name} = 90` or `{name} = \"90s\"`"))
-            .on(&value)),
+        Ttl::Expression(value) => Err(Message::new(format_args!(
+            "`{name}` is a duration that is known beforehand"
+        ))
+        .help(format_args!(
+            "write seconds or text: `{name} = 90` or `{name} = \"90s\"`"
+        ))
+        .on(&value)),
     }
 }
 
@@ -109,13 +121,17 @@ pub(super) fn fixed_duration(name: &Ident, input: ParseStream<'_>) -> syn::Resul
 pub(super) fn ttl(name: &Ident, input: ParseStream<'_>) -> syn::Result<Ttl> {
     let value = expression(name, "\"30m\"", input)?;
     match &value {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => duration::parse(&text.value())
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text), ..
+        }) => duration::parse(&text.value())
             .map(Ttl::Millis)
             .map_err(|fault| duration_fault(name, &text.value(), fault).into_error(text.span())),
         Expr::Lit(ExprLit { lit, .. }) => seconds(name, lit).map(Ttl::Millis),
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) if matches!(&**expr, Expr::Lit(_)) => {
-            Err(negative(name).on(&value))
-        }
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(_),
+            expr,
+            ..
+        }) if matches!(&**expr, Expr::Lit(_)) => Err(negative(name).on(&value)),
         _ => Ok(Ttl::Expression(value)),
     }
 }
@@ -125,7 +141,9 @@ fn seconds(name: &Ident, literal: &Lit) -> syn::Result<u64> {
     let span: Span = literal.span();
     let Lit::Int(number) = literal else {
         let shown = quote::ToTokens::to_token_stream(literal).to_string();
-        return Err(Message::new(format_args!("`{shown}` is not a duration")).help(forms(name)).into_error(span));
+        return Err(Message::new(format_args!("`{shown}` is not a duration"))
+            .help(forms(name))
+            .into_error(span));
     };
     let suffix = number.suffix();
     if !suffix.is_empty() && !matches!(suffix, "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64") {
@@ -137,7 +155,10 @@ fn seconds(name: &Ident, literal: &Lit) -> syn::Result<u64> {
         };
         return Err(message.into_error(span));
     }
-    let millis = number.base10_parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1000));
+    let millis = number
+        .base10_parse::<u64>()
+        .ok()
+        .and_then(|seconds| seconds.checked_mul(1000));
     match millis {
         None => Err(too_long(name, number).into_error(span)),
         Some(0) => Err(zero(name).into_error(span)),
@@ -182,19 +203,24 @@ fn duration_fault(name: &Ident, text: &str, fault: Fault) -> Message {
             }
         }
         Fault::NoUnit(number) if number == text => {
-            Message::new(format_args!("`{text}` is not a duration, it has no unit"))
-                .help(format_args!("write `{name} = {number}` or `{name} = \"{number}s\"`"))
+            Message::new(format_args!("`{text}` is not a duration, it has no unit")).help(format_args!(
+                "write `{name} = {number}` or `{name} = \"{number}s\"`"
+            ))
         }
-        Fault::NoUnit(number) => Message::new(format_args!("`{text}` is not a duration, `{number}` has no unit"))
-            .help("the units are `d`, `h`, `m`, `s`, `ms`"),
+        Fault::NoUnit(number) => {
+            Message::new(format_args!("`{text}` is not a duration, `{number}` has no unit"))
+                .help("the units are `d`, `h`, `m`, `s`, `ms`")
+        }
         Fault::NoNumber(_) => no_duration.help(forms(name)),
         Fault::Fraction => Message::new(format_args!("`{text}` is not a duration, it has a fraction"))
             .help("write whole numbers with a smaller unit: `\"1h30m\"` for one and a half hours"),
-        Fault::UnknownUnit(unit) => Message::new(format_args!("`{text}` is not a duration, there is no unit `{unit}`"))
-            .help("the units are `d`, `h`, `m`, `s`, `ms`"),
-        Fault::Order(unit) => {
-            Message::new(format_args!("`{text}` is not a duration, `{unit}` follows a unit that is not longer"))
-                .help("write longer units first, each once: `\"1d2h30m\"`")
-        }
+        Fault::UnknownUnit(unit) => Message::new(format_args!(
+            "`{text}` is not a duration, there is no unit `{unit}`"
+        ))
+        .help("the units are `d`, `h`, `m`, `s`, `ms`"),
+        Fault::Order(unit) => Message::new(format_args!(
+            "`{text}` is not a duration, `{unit}` follows a unit that is not longer"
+        ))
+        .help("write longer units first, each once: `\"1d2h30m\"`"),
     }
 }

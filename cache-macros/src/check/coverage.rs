@@ -28,7 +28,11 @@ pub(crate) struct Skipped {
 impl Skipped {
     /// The arguments that are inputs of the function, by index.
     pub(crate) fn kept_arguments<'a>(&'a self, cached: &'a Cached) -> impl Iterator<Item = usize> + 'a {
-        let inputs = cached.bindings.iter().enumerate().filter(|(_, binding)| !binding.is_state);
+        let inputs = cached
+            .bindings
+            .iter()
+            .enumerate()
+            .filter(|(_, binding)| !binding.is_state);
         inputs.map(|(index, _)| index).filter(|index| !self.has(*index))
     }
 
@@ -51,7 +55,12 @@ pub(crate) fn skipped(cached: &Cached, errors: &mut Errors) -> Skipped {
             std::mem::replace(&mut skipped.receiver, true)
         } else {
             let plain = name.unraw().to_string();
-            let position = |name: &str| cached.bindings.iter().position(|binding| binding.plain_name() == name);
+            let position = |name: &str| {
+                cached
+                    .bindings
+                    .iter()
+                    .position(|binding| binding.plain_name() == name)
+            };
             let Some(index) = position(&plain) else {
                 errors.push(super::options::no_argument(cached, &plain, name.span()));
                 // The argument that was probably meant needs no error of its own.
@@ -65,7 +74,8 @@ pub(crate) fn skipped(cached: &Cached, errors: &mut Errors) -> Skipped {
             twice
         };
         if twice {
-            let message = Message::new(format_args!("`{name}` is skipped twice")).help("remove one of the two");
+            let message =
+                Message::new(format_args!("`{name}` is skipped twice")).help("remove one of the two");
             errors.push(message.into_error(name.span()));
         }
     }
@@ -73,11 +83,19 @@ pub(crate) fn skipped(cached: &Cached, errors: &mut Errors) -> Skipped {
 }
 
 /// What the key uses cannot be skipped.
-pub(crate) fn skip_and_key_are_apart(cached: &Cached, plan: &KeyPlan, skipped: &Skipped, errors: &mut Errors) {
+pub(crate) fn skip_and_key_are_apart(
+    cached: &Cached,
+    plan: &KeyPlan,
+    skipped: &Skipped,
+    errors: &mut Errors,
+) {
     let keyed = plan.arguments();
     let mut refuse = |name: &str, span: Span| {
-        let message = Message::new(format_args!("`{name}` is part of the key `{}`, so it cannot be skipped", plan.text))
-            .help(format_args!("remove `{name}` from `skip`, or from the key"));
+        let message = Message::new(format_args!(
+            "`{name}` is part of the key `{}`, so it cannot be skipped",
+            plan.text
+        ))
+        .help(format_args!("remove `{name}` from `skip`, or from the key"));
         errors.push(message.into_error(span));
     };
     for (index, name) in &skipped.arguments {
@@ -85,7 +103,10 @@ pub(crate) fn skip_and_key_are_apart(cached: &Cached, plan: &KeyPlan, skipped: &
             refuse(&name.to_string(), name.span());
         }
     }
-    if let (Some(span), true) = (skipped.receiver_span, plan.uses_receiver() && cached.function.receiver().is_some()) {
+    if let (Some(span), true) = (
+        skipped.receiver_span,
+        plan.uses_receiver() && cached.function.receiver().is_some(),
+    ) {
         refuse("self", span);
     }
 }
@@ -119,16 +140,25 @@ fn argument_left_out(cached: &Cached, plan: &KeyPlan, binding: &Binding) -> syn:
         let more = format!("{}:{{{name}}}", plan.text);
         message
             .help(format_args!("if it cannot change the result, say so: `{skip}`"))
-            .help(format_args!("else the key needs it: `#[cache_result(key = \"{more}\")]`"))
+            .help(format_args!(
+                "else the key needs it: `#[cache_result(key = \"{more}\")]`"
+            ))
     } else {
         message
-            .help(format_args!("add it to the template: `\"{}:{{{name}}}\"`", plan.text))
-            .help(format_args!("or, if it cannot change the result, say so: `{skip}`"))
+            .help(format_args!(
+                "add it to the template: `\"{}:{{{name}}}\"`",
+                plan.text
+            ))
+            .help(format_args!(
+                "or, if it cannot change the result, say so: `{skip}`"
+            ))
     };
     // A mutable argument cannot be keyed, so there is but one way out.
     if binding.ty.as_ref().is_some_and(is_mutable_reference) {
-        let message = Message::new(format_args!("argument `{name}` is not part of the cache key"))
-            .help(format_args!("a mutable argument cannot be part of it; if it cannot change the result, say so: `{skip}`"));
+        let message =
+            Message::new(format_args!("argument `{name}` is not part of the cache key")).help(format_args!(
+                "a mutable argument cannot be part of it; if it cannot change the result, say so: `{skip}`"
+            ));
         return on_parameter(message, binding);
     }
     on_parameter(message, binding)
@@ -152,8 +182,9 @@ impl ToTokens for JoinedTokens<'_> {
 }
 
 fn receiver_left_out(cached: &Cached, plan: &KeyPlan) -> Message {
-    let message =
-        Message::new("`self` is not part of the cache key, so two instances with different content would share one entry");
+    let message = Message::new(
+        "`self` is not part of the cache key, so two instances with different content would share one entry",
+    );
     let skip = skip_with(cached, "self");
     match plan.render {
         Render::Parts(_) if cached.options.key.get().is_some() => {
@@ -162,20 +193,35 @@ fn receiver_left_out(cached: &Cached, plan: &KeyPlan) -> Message {
                 None => format!("{}:{{self.tenant}}", plan.text),
             };
             message
-                .help(format_args!("if all instances give the same results, say so: `{skip}`"))
-                .help(format_args!("else add the field that tells them apart, such as: `\"{completed}\"`"))
+                .help(format_args!(
+                    "if all instances give the same results, say so: `{skip}`"
+                ))
+                .help(format_args!(
+                    "else add the field that tells them apart, such as: `\"{completed}\"`"
+                ))
         }
         _ => message
-            .help(format_args!("if all instances give the same results, say so: `{skip}`"))
+            .help(format_args!(
+                "if all instances give the same results, say so: `{skip}`"
+            ))
             .help("else write a `key` with the field that tells them apart, such as `{self.tenant}`"),
     }
 }
 
 /// The option `skip` with one more name.
 fn skip_with(cached: &Cached, name: &str) -> String {
-    let is_known = |written: &&Ident| *written == "self" || cached.bindings.iter().any(|binding| binding.name == **written);
-    let mut names: Vec<String> =
-        cached.options.skip.get().into_iter().flatten().filter(is_known).map(Ident::to_string).collect();
+    let is_known = |written: &&Ident| {
+        *written == "self" || cached.bindings.iter().any(|binding| binding.name == **written)
+    };
+    let mut names: Vec<String> = cached
+        .options
+        .skip
+        .get()
+        .into_iter()
+        .flatten()
+        .filter(is_known)
+        .map(Ident::to_string)
+        .collect();
     names.push(name.to_owned());
     format!("skip({})", names.join(", "))
 }
@@ -185,11 +231,20 @@ pub(crate) fn nothing_keyed_is_mutable(cached: &Cached, plan: &KeyPlan, errors: 
     let mut all_fixed = true;
     let mut refuse = |name: &str, place: &dyn ToTokens| {
         all_fixed = false;
-        let message = Message::new(format_args!("`{name}` is borrowed mutably, so it cannot be part of the key"))
-            .help(format_args!("borrow it with `&`, or say that it cannot change the result: `{}`", skip_with(cached, name)));
+        let message = Message::new(format_args!(
+            "`{name}` is borrowed mutably, so it cannot be part of the key"
+        ))
+        .help(format_args!(
+            "borrow it with `&`, or say that it cannot change the result: `{}`",
+            skip_with(cached, name)
+        ));
         errors.push(message.on(place));
     };
-    for binding in plan.arguments().into_iter().filter_map(|index| cached.bindings.get(index)) {
+    for binding in plan
+        .arguments()
+        .into_iter()
+        .filter_map(|index| cached.bindings.get(index))
+    {
         if let Some(ty) = &binding.ty
             && is_mutable_reference(ty)
         {

@@ -44,8 +44,10 @@ pub(crate) fn invalidator(invalidator: &Invalidator, errors: &mut Errors) -> Vec
 fn is_async(function: &Function, attribute: &str, errors: &mut Errors) {
     if function.signature.asyncness.is_none() {
         let name = function.name();
-        let message = Message::new(format_args!("`#[{attribute}]` needs an `async fn`, `{name}` is not async"))
-            .help(format_args!("write `async fn {name}`"));
+        let message = Message::new(format_args!(
+            "`#[{attribute}]` needs an `async fn`, `{name}` is not async"
+        ))
+        .help(format_args!("write `async fn {name}`"));
         errors.push(message.into_error(function.signature.fn_token.span));
     }
 }

@@ -47,7 +47,9 @@ fn none_can_happen(cached: &Cached, errors: &mut Errors) {
 }
 
 fn popular_is_an_argument(cached: &Cached, errors: &mut Errors) {
-    let Some(name) = cached.options.popular.get() else { return };
+    let Some(name) = cached.options.popular.get() else {
+        return;
+    };
     if !cached.bindings.iter().any(|binding| binding.name == *name) {
         errors.push(no_argument(cached, &name.to_string(), name.span()));
     }
@@ -55,10 +57,17 @@ fn popular_is_an_argument(cached: &Cached, errors: &mut Errors) {
 
 /// The message for a name, given as a token, that no argument has.
 pub(crate) fn no_argument(cached: &Cached, name: &str, span: Span) -> syn::Error {
-    let names: Vec<String> = cached.bindings.iter().map(|binding| binding.name.to_string()).collect();
+    let names: Vec<String> = cached
+        .bindings
+        .iter()
+        .map(|binding| binding.name.to_string())
+        .collect();
     let near = nearest(name, names.iter().map(String::as_str));
-    let message = Message::new(format_args!("`{name}` is not an argument of `{}`", cached.function.name()))
-        .help_if(near.map(|near| format!("an argument with a similar name exists: `{near}`")));
+    let message = Message::new(format_args!(
+        "`{name}` is not an argument of `{}`",
+        cached.function.name()
+    ))
+    .help_if(near.map(|near| format!("an argument with a similar name exists: `{near}`")));
     let message = if names.is_empty() {
         message.note("the function has no arguments")
     } else {

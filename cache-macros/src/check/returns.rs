@@ -16,8 +16,13 @@ pub(crate) fn can_be_stored(function: &Function, errors: &mut Errors) {
     let value = value_of(&ty);
     if let Type::Reference(reference) = value {
         let shown = shown(&reference.elem);
-        let message = Message::new("a cached function cannot return a reference, the cache gives out values of its own")
-            .help(format_args!("return an owned value{}", owned_form(&reference.elem, &shown)));
+        let message = Message::new(
+            "a cached function cannot return a reference, the cache gives out values of its own",
+        )
+        .help(format_args!(
+            "return an owned value{}",
+            owned_form(&reference.elem, &shown)
+        ));
         errors.push(message.on(value));
     }
     if is_unit(value) {
@@ -43,8 +48,11 @@ pub(crate) fn is_named(function: &Function, errors: &mut Errors) {
     let ty = function.return_type();
     find.visit_type(&ty);
     if let Some(found) = find.0 {
-        let message = Message::new(format_args!("`{}` cannot return `impl Trait` here, the type must be named", function.name()))
-            .help("write the type itself, such as `Vec<Lead>` or `Json<Lead>`");
+        let message = Message::new(format_args!(
+            "`{}` cannot return `impl Trait` here, the type must be named",
+            function.name()
+        ))
+        .help("write the type itself, such as `Vec<Lead>` or `Json<Lead>`");
         errors.push(message.on(found));
     }
 }
@@ -60,7 +68,10 @@ pub(crate) fn is_never_none(function: &Function) -> bool {
     let mut ty = ungrouped(&ty);
     loop {
         let Some(segment) = last_segment(Some(ty)) else {
-            return matches!(ty, Type::Tuple(_) | Type::Array(_) | Type::Slice(_) | Type::Reference(_) | Type::Never(_));
+            return matches!(
+                ty,
+                Type::Tuple(_) | Type::Array(_) | Type::Slice(_) | Type::Reference(_) | Type::Never(_)
+            );
         };
         let name = segment.ident.to_string();
         match name.as_str() {
@@ -75,8 +86,8 @@ pub(crate) fn is_never_none(function: &Function) -> bool {
 
 /// Names that nobody gives to an alias of an `Option`.
 const KNOWN_VALUES: [&str; 24] = [
-    "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
-    "f64", "String", "Vec", "HashMap", "BTreeMap", "HashSet", "BTreeSet", "VecDeque", "Duration",
+    "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+    "f32", "f64", "String", "Vec", "HashMap", "BTreeMap", "HashSet", "BTreeSet", "VecDeque", "Duration",
 ];
 
 fn is_unit(ty: &Type) -> bool {
@@ -91,7 +102,11 @@ fn owned_form(ty: &Type, shown: &str) -> String {
     match ungrouped(ty) {
         Type::Slice(slice) => format!(", such as `Vec<{}>`", self::shown(&slice.elem)),
         Type::Path(_) if shown == "str" => ", such as `String`".to_owned(),
-        Type::Path(_) => format!(", such as `{}` or `Arc<{}>`", shown.replace(' ', ""), shown.replace(' ', "")),
+        Type::Path(_) => format!(
+            ", such as `{}` or `Arc<{}>`",
+            shown.replace(' ', ""),
+            shown.replace(' ', "")
+        ),
         _ => String::new(),
     }
 }

@@ -38,27 +38,49 @@ fn target(target: &Target, invalidator: &Invalidator, errors: &mut Errors) -> Op
     match target {
         Target::Text(literal) => text(literal, Flavor::Target, invalidator, errors),
         Target::Function { path, arguments } => Some(TargetPlan {
-            kind: TargetKind::Function { path: path.clone(), arguments: arguments.clone() },
+            kind: TargetKind::Function {
+                path: path.clone(),
+                arguments: arguments.clone(),
+            },
             needs_result: use_result(arguments, invalidator, errors),
         }),
-        Target::WholeFunction { path } => {
-            Some(TargetPlan { kind: TargetKind::WholeFunction { path: path.clone() }, needs_result: false })
-        }
-        Target::Method { owner, name, turbofish, arguments } => {
+        Target::WholeFunction { path } => Some(TargetPlan {
+            kind: TargetKind::WholeFunction { path: path.clone() },
+            needs_result: false,
+        }),
+        Target::Method {
+            owner,
+            name,
+            turbofish,
+            arguments,
+        } => {
             let owner = match owner {
                 MethodOwner::Type(path) => MethodOwner::Type(path.clone()),
                 MethodOwner::Value(value) => MethodOwner::Value(value.clone()),
             };
-            let kind =
-                TargetKind::Method { owner, name: name.clone(), turbofish: turbofish.clone(), arguments: arguments.clone() };
-            Some(TargetPlan { kind, needs_result: use_result(arguments, invalidator, errors) })
+            let kind = TargetKind::Method {
+                owner,
+                name: name.clone(),
+                turbofish: turbofish.clone(),
+                arguments: arguments.clone(),
+            };
+            Some(TargetPlan {
+                kind,
+                needs_result: use_result(arguments, invalidator, errors),
+            })
         }
         Target::WholeMethod { owner, name } => {
             let owner = match owner {
                 MethodOwner::Type(path) => path.clone(),
                 MethodOwner::Value(value) => type_of_receiver(value, name, errors)?,
             };
-            Some(TargetPlan { kind: TargetKind::WholeMethod { owner, name: name.clone() }, needs_result: false })
+            Some(TargetPlan {
+                kind: TargetKind::WholeMethod {
+                    owner,
+                    name: name.clone(),
+                },
+                needs_result: false,
+            })
         }
     }
 }
@@ -71,24 +93,36 @@ fn type_of_receiver(value: &Expr, name: &syn::Ident, errors: &mut Errors) -> Opt
         let span = path.span();
         return Some(syn::Ident::new("Self", span).into_token_stream());
     }
-    let message = Message::new("all entries of a method are named by its type")
-        .help(format_args!("write `Type::{name}(..)` with the type of this value"));
+    let message = Message::new("all entries of a method are named by its type").help(format_args!(
+        "write `Type::{name}(..)` with the type of this value"
+    ));
     errors.push(message.on(value));
     None
 }
 
 /// A key, pattern or tag.
-fn text(literal: &LitStr, flavor: Flavor, invalidator: &Invalidator, errors: &mut Errors) -> Option<TargetPlan> {
-    let scope = Scope { function: &invalidator.function, bindings: &invalidator.bindings, has_result: true };
+fn text(
+    literal: &LitStr,
+    flavor: Flavor,
+    invalidator: &Invalidator,
+    errors: &mut Errors,
+) -> Option<TargetPlan> {
+    let scope = Scope {
+        function: &invalidator.function,
+        bindings: &invalidator.bindings,
+        has_result: true,
+    };
     let parts = resolve(literal, flavor, &scope, errors)?;
     let mentions_result = literal.value().split('{').skip(1).any(|rest| {
-        rest.strip_prefix("result").is_some_and(|rest| rest.starts_with(['}', '.', ':']))
+        rest.strip_prefix("result")
+            .is_some_and(|rest| rest.starts_with(['}', '.', ':']))
     });
     if mentions_result {
         result_is_clear(invalidator, literal.span(), errors);
     }
-    let needs_result =
-        parts.iter().any(|part| matches!(part, Part::Value(value) if value.source == Source::Result));
+    let needs_result = parts
+        .iter()
+        .any(|part| matches!(part, Part::Value(value) if value.source == Source::Result));
     let has_glob = parts
         .iter()
         .any(|part| matches!(part, Part::Literal(text) if text.contains(['*', '?', '[', '\\'])));
@@ -102,7 +136,12 @@ fn text(literal: &LitStr, flavor: Flavor, invalidator: &Invalidator, errors: &mu
 
 /// Whether one of the arguments takes something of the function's result.
 fn use_result(arguments: &[Expr], invalidator: &Invalidator, errors: &mut Errors) -> bool {
-    let Some(span) = arguments.iter().find_map(|argument| find_result(argument.to_token_stream())) else { return false };
+    let Some(span) = arguments
+        .iter()
+        .find_map(|argument| find_result(argument.to_token_stream()))
+    else {
+        return false;
+    };
     result_is_clear(invalidator, span, errors);
     true
 }
@@ -128,13 +167,21 @@ fn find_result(tokens: TokenStream) -> Option<Span> {
 /// `result` means the function's value: there must be one, and no argument of that name.
 fn result_is_clear(invalidator: &Invalidator, span: Span, errors: &mut Errors) {
     let name = invalidator.function.name();
-    if let Some(argument) = invalidator.bindings.iter().find(|binding| binding.plain_name() == "result") {
-        let message = Message::new(format_args!("`result` is what `{name}` returns, and an argument has that name too"))
-            .help("give the argument another name");
+    if let Some(argument) = invalidator
+        .bindings
+        .iter()
+        .find(|binding| binding.plain_name() == "result")
+    {
+        let message = Message::new(format_args!(
+            "`result` is what `{name}` returns, and an argument has that name too"
+        ))
+        .help("give the argument another name");
         errors.push(message.into_error(argument.name.span()));
     } else if returns::is_nothing(&invalidator.function) {
-        let message = Message::new(format_args!("`result` is what `{name}` returns, and it returns nothing"))
-            .help("name an argument, or return the value that is needed");
+        let message = Message::new(format_args!(
+            "`result` is what `{name}` returns, and it returns nothing"
+        ))
+        .help("name an argument, or return the value that is needed");
         errors.push(message.into_error(span));
     }
 }

@@ -21,12 +21,19 @@ pub(crate) struct Scope<'a> {
 }
 
 /// Parses a template and resolves its names.
-pub(crate) fn resolve(literal: &LitStr, flavor: Flavor, scope: &Scope<'_>, errors: &mut Errors) -> Option<Vec<Part>> {
+pub(crate) fn resolve(
+    literal: &LitStr,
+    flavor: Flavor,
+    scope: &Scope<'_>,
+    errors: &mut Errors,
+) -> Option<Vec<Part>> {
     let template = match parse(&literal.value(), flavor) {
         Ok(template) => template,
         Err(faults) => {
             for fault in faults {
-                errors.push(error_in(literal, fault.range, fault.what, |message| message.help(fault.help)));
+                errors.push(error_in(literal, fault.range, fault.what, |message| {
+                    message.help(fault.help)
+                }));
             }
             return None;
         }
@@ -36,7 +43,13 @@ pub(crate) fn resolve(literal: &LitStr, flavor: Flavor, scope: &Scope<'_>, error
     for part in template.parts {
         match part {
             Parsed::Literal(text) => {
-                follow(&mut parts, text.bytes().next().filter(|byte| *byte != b':').map_or(Next::End, Next::Byte));
+                follow(
+                    &mut parts,
+                    text.bytes()
+                        .next()
+                        .filter(|byte| *byte != b':')
+                        .map_or(Next::End, Next::Byte),
+                );
                 parts.push(Part::Literal(text));
             }
             Parsed::Placeholder(placeholder) => {
@@ -72,7 +85,13 @@ fn value(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -> syn:
         .map(|field| member(field, location))
         .collect::<syn::Result<Vec<_>>>()
         .map_err(|error| error_in(literal, placeholder.path_range.clone(), error, |message| message))?;
-    Ok(Value { source, members, filter: placeholder.filter, next: Next::End, location: Some(location) })
+    Ok(Value {
+        source,
+        members,
+        filter: placeholder.filter,
+        next: Next::End,
+        location: Some(location),
+    })
 }
 
 fn source(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -> syn::Result<Source> {
@@ -83,7 +102,10 @@ fn source(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -> syn
             None => Err(no_receiver(literal, placeholder, scope)),
         };
     }
-    let argument = scope.bindings.iter().position(|binding| binding.plain_name() == root);
+    let argument = scope
+        .bindings
+        .iter()
+        .position(|binding| binding.plain_name() == root);
     match argument {
         Some(index) => Ok(Source::Argument(index)),
         None if root == "result" && scope.has_result => Ok(Source::Result),
@@ -104,14 +126,27 @@ fn no_argument(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -
     if scope.function.receiver().is_some() {
         names.insert(0, "self".to_owned());
     }
-    let near = nearest(root, names.iter().map(String::as_str).chain(scope.has_result.then_some("result")));
+    let near = nearest(
+        root,
+        names
+            .iter()
+            .map(String::as_str)
+            .chain(scope.has_result.then_some("result")),
+    );
     let what = format!("`{root}` is not an argument of `{}`", scope.function.name());
     let note = if names.is_empty() {
         "the function has no arguments".to_owned()
     } else {
         format!("the arguments are: {}", list(&names))
     };
-    error_in(literal, placeholder.root_range.clone(), what, |message: Message| {
-        message.help_if(near.map(|near| format!("an argument with a similar name exists: `{near}`"))).note(note)
-    })
+    error_in(
+        literal,
+        placeholder.root_range.clone(),
+        what,
+        |message: Message| {
+            message
+                .help_if(near.map(|near| format!("an argument with a similar name exists: `{near}`")))
+                .note(note)
+        },
+    )
 }

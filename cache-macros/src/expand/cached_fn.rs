@@ -24,8 +24,12 @@ use crate::span::{first, mixed};
 pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let span = Span::mixed_site();
     let private = cached.krate.private(span);
-    let context =
-        Context { krate: &cached.krate, function: &cached.function, bindings: &cached.bindings, place: Place::Function };
+    let context = Context {
+        krate: &cached.krate,
+        function: &cached.function,
+        bindings: &cached.bindings,
+        place: Place::Function,
+    };
     let options = &cached.options;
     let site = site(cached, plan);
     let popular = popular(cached);
@@ -33,14 +37,14 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let manager = manager(options.manager.get(), &cached.krate);
     let mode = mode(cached);
     let shape = at_return_type(cached, "shape");
-    let share = at_return_type(cached, "share");
+    let sharing = at_return_type(cached, "share");
     let codec = codec(cached);
     let load = load(cached);
     let body = quote_spanned! {span=>
         static __SITE: #private::Site = #site;
         #popular
         let __shape = #shape;
-        match #private::lookup(&__SITE, __shape, #codec, #share, #manager, #mode, #render) {
+        match #private::lookup(&__SITE, __shape, #codec, #sharing, #manager, #mode, #render) {
             #private::Ok(__hit) => __hit,
             #private::Err(__miss) => { #load }
         }
@@ -57,19 +61,30 @@ fn site(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         Namespace::Text(namespace) => quote_spanned!(span=> new(#private::path!(#name), #namespace, #text)),
         Namespace::FunctionPath => quote_spanned!(span=> by_path(#private::path!(#name), #text)),
     };
-    let CachedOptions { ttl, none_ttl, version, tier, .. } = &cached.options;
+    let CachedOptions {
+        ttl,
+        none_ttl,
+        version,
+        tier,
+        ..
+    } = &cached.options;
     let ttl = match ttl.get() {
         Some(Ttl::Millis(millis)) => Some(quote_spanned!(span=> .ttl_millis(#millis))),
         Some(Ttl::Expression(_)) | None => None,
     };
-    let none_ttl = none_ttl.get().map(|millis| quote_spanned!(span=> .none_ttl_millis(#millis)));
-    let version = version.get().map(|version| quote_spanned!(span=> .version(#version)));
+    let none_ttl = none_ttl
+        .get()
+        .map(|millis| quote_spanned!(span=> .none_ttl_millis(#millis)));
+    let version = version
+        .get()
+        .map(|version| quote_spanned!(span=> .version(#version)));
     let tier = match tier.get() {
         Some(Tier::Memory) => Some(quote_spanned!(span=> .memory_only())),
         Some(Tier::Redis) => Some(quote_spanned!(span=> .redis_only())),
         Some(Tier::Both) | None => None,
     };
-    let capped = (cached.attribute == CachedAttribute::SearchResults).then(|| quote_spanned!(span=> .max_items_from_env()));
+    let capped = (cached.attribute == CachedAttribute::SearchResults)
+        .then(|| quote_spanned!(span=> .max_items_from_env()));
     quote_spanned!(span=> #private::Site::#new #ttl #none_ttl #version #tier #capped)
 }
 
@@ -96,12 +111,17 @@ fn mode(cached: &Cached) -> TokenStream {
     let private = cached.krate.private(span);
     let CachedOptions { bypass, refresh, .. } = &cached.options;
     let condition = |expression: Option<&Expr>| {
-        expression.map_or_else(|| quote_spanned!(span=> false), |expression| quote_spanned!(span=> #expression))
+        expression.map_or_else(
+            || quote_spanned!(span=> false),
+            |expression| quote_spanned!(span=> #expression),
+        )
     };
     match (bypass.get(), refresh.get()) {
         (None, None) => quote_spanned!(span=> #private::Mode::Use),
         (bypass, refresh) => {
-            let span = bypass.or(refresh).map_or(span, |expression| mixed(first(expression)));
+            let span = bypass
+                .or(refresh)
+                .map_or(span, |expression| mixed(first(expression)));
             let private = cached.krate.private(span);
             let bypass = condition(bypass);
             let refresh = condition(refresh);
@@ -138,7 +158,9 @@ fn load(cached: &Cached) -> TokenStream {
                 #private::Miss::load(__miss.ttl(__ttl), #future, #hooks).await
             }
         }
-        Some(Ttl::Millis(_)) | None => quote_spanned!(span=> #private::Miss::load(__miss, #future, #hooks).await),
+        Some(Ttl::Millis(_)) | None => {
+            quote_spanned!(span=> #private::Miss::load(__miss, #future, #hooks).await)
+        }
     }
 }
 
@@ -146,7 +168,9 @@ fn load(cached: &Cached) -> TokenStream {
 fn hooks(cached: &Cached) -> TokenStream {
     let span = Span::mixed_site();
     let private = cached.krate.private(span);
-    let CachedOptions { cache_if, ttl_from, .. } = &cached.options;
+    let CachedOptions {
+        cache_if, ttl_from, ..
+    } = &cached.options;
     let apply = |function: &Expr| {
         let at = mixed(first(function));
         let private = cached.krate.private(at);

@@ -24,7 +24,11 @@ use crate::template::Filter;
 // Output: fn __cache_key_get(id: &u64) -> Key { .. }
 //         fn __cache_all_get() -> Target { .. }
 pub(crate) fn handle(cached: &Cached, plan: &KeyPlan) -> TokenStream {
-    if cached.function.receiver().is_some() { of_method(cached, plan) } else { of_function(cached, plan) }
+    if cached.function.receiver().is_some() {
+        of_method(cached, plan)
+    } else {
+        of_function(cached, plan)
+    }
 }
 
 fn of_function(cached: &Cached, plan: &KeyPlan) -> TokenStream {
@@ -37,7 +41,12 @@ fn of_function(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     name.set_span(mixed(name.span()));
     let all = all(cached, plan);
     let keyed = parameters(cached, plan).map(|parameters| {
-        let Parameters { generics, clause, list, names } = &parameters;
+        let Parameters {
+            generics,
+            clause,
+            list,
+            names,
+        } = &parameters;
         let render = context(cached).key(plan);
         let key = quote_spanned! {span=>
             #visibility fn key #generics (#list) -> #krate::Key #clause { #private::key_of(#render) }
@@ -119,7 +128,12 @@ fn allow() -> TokenStream {
 }
 
 fn context(cached: &Cached) -> Context<'_> {
-    Context { krate: &cached.krate, function: &cached.function, bindings: &cached.bindings, place: Place::Handle }
+    Context {
+        krate: &cached.krate,
+        function: &cached.function,
+        bindings: &cached.bindings,
+        place: Place::Handle,
+    }
 }
 
 /// The parameters of `key`.
@@ -147,7 +161,12 @@ fn parameters(cached: &Cached, plan: &KeyPlan) -> Option<Parameters> {
     }
     let list = quote_spanned!(Span::mixed_site()=> #(#declared),*);
     let (generics, clause) = generics(cached, &list);
-    Some(Parameters { generics, clause, list, names })
+    Some(Parameters {
+        generics,
+        clause,
+        list,
+        names,
+    })
 }
 
 /// `&T` as it is, `String` as `&str`, another `T` as `&T`.
@@ -199,8 +218,10 @@ fn generics(cached: &Cached, list: &TokenStream) -> (TokenStream, TokenStream) {
             break;
         }
     }
-    let (kept, dropped): (Vec<_>, Vec<_>) =
-        declared.params.iter().partition(|parameter| mentioned.contains(&parameter_name(parameter)));
+    let (kept, dropped): (Vec<_>, Vec<_>) = declared
+        .params
+        .iter()
+        .partition(|parameter| mentioned.contains(&parameter_name(parameter)));
     if kept.is_empty() {
         return (TokenStream::new(), TokenStream::new());
     }
@@ -243,10 +264,16 @@ fn words(tokens: TokenStream, found: &mut BTreeSet<String>) {
 
 /// Whether `manager` can only be told inside of the function.
 fn manager_needs_arguments(cached: &Cached) -> bool {
-    let Some(expression) = cached.options.manager.get() else { return false };
+    let Some(expression) = cached.options.manager.get() else {
+        return false;
+    };
     let mut used = BTreeSet::new();
     words(expression.to_token_stream(), &mut used);
-    used.contains("self") || cached.bindings.iter().any(|binding| used.contains(&binding.name.to_string()))
+    used.contains("self")
+        || cached
+            .bindings
+            .iter()
+            .any(|binding| used.contains(&binding.name.to_string()))
 }
 
 /// All entries of the function, as a target.
@@ -256,7 +283,9 @@ fn all(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let name = cached.function.plain_name();
     let pattern = pattern(plan);
     match &plan.namespace {
-        Namespace::Text(_) => quote_spanned!(span=> #private::Target::function(#private::path!(#name), #pattern)),
+        Namespace::Text(_) => {
+            quote_spanned!(span=> #private::Target::function(#private::path!(#name), #pattern))
+        }
         Namespace::FunctionPath => {
             quote_spanned!(span=> #private::Target::function_by_path(#private::path!(#name), #pattern))
         }

@@ -29,9 +29,15 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
     let ret = function.return_type();
     let manager = manager(invalidator.options.manager.get(), &invalidator.krate);
     let future = future_of(function);
-    let before = targets.iter().filter(|target| !target.needs_result).map(|plan| target(invalidator, plan));
-    let after: Vec<_> =
-        targets.iter().filter(|target| target.needs_result).map(|plan| target(invalidator, plan)).collect();
+    let before = targets
+        .iter()
+        .filter(|target| !target.needs_result)
+        .map(|plan| target(invalidator, plan));
+    let after: Vec<_> = targets
+        .iter()
+        .filter(|target| target.needs_result)
+        .map(|plan| target(invalidator, plan))
+        .collect();
     let after = (!after.is_empty()).then(|| {
         let result = result_name(span);
         quote_spanned! {span=>
@@ -71,7 +77,12 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
             let all = call_of_handle(path, "__all", &[]);
             quote_spanned!(span=> __targets.all(#all);)
         }
-        TargetKind::Method { owner, name, turbofish, arguments } => {
+        TargetKind::Method {
+            owner,
+            name,
+            turbofish,
+            arguments,
+        } => {
             let hidden = hidden_name("__cache_key_", name);
             let references = arguments.iter().map(reference);
             let at = mixed(name.span());
@@ -109,20 +120,37 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
 /// Output: `leads::get_lead::key::<T>(&lead_id)`
 fn call_of_handle(path: &ExprPath, name: &str, arguments: &[Expr]) -> TokenStream {
     let mut handle = path.clone();
-    let at = mixed(path.path.segments.last().map_or_else(Span::call_site, |segment| segment.ident.span()));
+    let at = mixed(
+        path.path
+            .segments
+            .last()
+            .map_or_else(Span::call_site, |segment| segment.ident.span()),
+    );
     let name = Ident::new(name, at);
-    let turbofish = handle.path.segments.last_mut().map(|segment| std::mem::replace(&mut segment.arguments, PathArguments::None));
-    let turbofish = turbofish.filter(|arguments| !arguments.is_none()).map(|arguments| {
-        with_colons(&quote::ToTokens::into_token_stream(arguments))
-    });
+    let turbofish = handle
+        .path
+        .segments
+        .last_mut()
+        .map(|segment| std::mem::replace(&mut segment.arguments, PathArguments::None));
+    let turbofish = turbofish
+        .filter(|arguments| !arguments.is_none())
+        .map(|arguments| with_colons(&quote::ToTokens::into_token_stream(arguments)));
     let references = arguments.iter().map(reference);
     quote_spanned!(at=> #handle::#name #turbofish(#(#references),*))
 }
 
 /// `<T>` or `::<T>` as `::<T>`.
 fn with_colons(turbofish: &TokenStream) -> TokenStream {
-    let has_colons = turbofish.clone().into_iter().next().is_some_and(|token| token.to_string() == ":");
-    if has_colons { turbofish.clone() } else { quote_spanned!(Span::mixed_site()=> ::#turbofish) }
+    let has_colons = turbofish
+        .clone()
+        .into_iter()
+        .next()
+        .is_some_and(|token| token.to_string() == ":");
+    if has_colons {
+        turbofish.clone()
+    } else {
+        quote_spanned!(Span::mixed_site()=> ::#turbofish)
+    }
 }
 
 fn hidden_name(prefix: &str, method: &Ident) -> Ident {

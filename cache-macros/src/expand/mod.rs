@@ -53,7 +53,12 @@ fn return_edge(ret: &Type, span: Span) -> TokenStream {
 
 /// The function with another body; attributes, visibility and signature stay as they are.
 fn with_body(function: &Function, body: TokenStream) -> TokenStream {
-    let Function { attributes, visibility, signature, body: original } = function;
+    let Function {
+        attributes,
+        visibility,
+        signature,
+        body: original,
+    } = function;
     let mut block = Group::new(proc_macro2::Delimiter::Brace, body);
     block.set_span(original.span());
     let block = TokenTree::Group(block);
@@ -80,8 +85,18 @@ fn manager(expression: Option<&Expr>, krate: &CratePath) -> TokenStream {
 fn reference(expression: &Expr) -> TokenStream {
     let span = mixed(first(expression));
     match expression {
-        Expr::Path(_) | Expr::Lit(_) | Expr::Field(_) | Expr::MethodCall(_) | Expr::Call(_) | Expr::Reference(_)
-        | Expr::Index(_) | Expr::Macro(_) | Expr::Paren(_) | Expr::Tuple(_) | Expr::Array(_) | Expr::Unary(_) => {
+        Expr::Path(_)
+        | Expr::Lit(_)
+        | Expr::Field(_)
+        | Expr::MethodCall(_)
+        | Expr::Call(_)
+        | Expr::Reference(_)
+        | Expr::Index(_)
+        | Expr::Macro(_)
+        | Expr::Paren(_)
+        | Expr::Tuple(_)
+        | Expr::Array(_)
+        | Expr::Unary(_) => {
             quote_spanned!(span=> &#expression)
         }
         _ => quote_spanned!(span=> &(#expression)),
@@ -97,5 +112,8 @@ fn allow_closures() -> TokenStream {
 
 /// The attributes that companions of a function share with it.
 fn cfgs(function: &Function) -> impl Iterator<Item = &syn::Attribute> {
-    function.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"))
+    function
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
 }

@@ -48,7 +48,11 @@ impl Context<'_> {
         let statements = match &plan.render {
             Render::Parts(parts) => self.parts(parts, "literal"),
             Render::QueryHash { prefix, arguments } => self.query_hash(prefix, arguments),
-            Render::Custom { prefix, function, arguments } => self.custom(prefix.as_deref(), function, arguments),
+            Render::Custom {
+                prefix,
+                function,
+                arguments,
+            } => self.custom(prefix.as_deref(), function, arguments),
         };
         quote_spanned!(span=> |#writer: &mut #private::KeyWriter| { #namespace #statements })
     }
@@ -84,7 +88,11 @@ impl Context<'_> {
         let (next, suffix) = match value.next {
             Next::End => (None, ""),
             Next::Byte(byte) => {
-                let mut byte = if byte.is_ascii() { Literal::byte_character(byte) } else { Literal::u8_suffixed(byte) };
+                let mut byte = if byte.is_ascii() {
+                    Literal::byte_character(byte)
+                } else {
+                    Literal::u8_suffixed(byte)
+                };
                 byte.set_span(span);
                 (Some(quote_spanned!(span=> , #byte)), "_before")
             }
@@ -117,7 +125,11 @@ impl Context<'_> {
         let root = self.root(value.source, span);
         let is_reference = match value.source {
             Source::Argument(index) => {
-                self.place == Place::Handle && self.bindings.get(index).is_some_and(|binding| !is_users_reference(binding))
+                self.place == Place::Handle
+                    && self
+                        .bindings
+                        .get(index)
+                        .is_some_and(|binding| !is_users_reference(binding))
             }
             Source::Receiver | Source::Result => false,
         };
@@ -140,9 +152,12 @@ impl Context<'_> {
                 name.set_span(location.resolved_at(binding.name.span()));
                 name.into_token_stream()
             }),
-            Source::Receiver => self.function.receiver().map_or_else(TokenStream::new, |receiver| {
-                self_token(receiver, location).into_token_stream()
-            }),
+            Source::Receiver => self
+                .function
+                .receiver()
+                .map_or_else(TokenStream::new, |receiver| {
+                    self_token(receiver, location).into_token_stream()
+                }),
             Source::Result => result_name(location).into_token_stream(),
         }
     }
@@ -178,7 +193,12 @@ impl Context<'_> {
         // A path is called directly, so that `&String` may become `&str`; a closure whose parameters have no
         // types learns them from the helper.
         let call = match function {
-            Expr::Closure(closure) if !closure.inputs.iter().all(|input| matches!(input, syn::Pat::Type(_))) => {
+            Expr::Closure(closure)
+                if !closure
+                    .inputs
+                    .iter()
+                    .all(|input| matches!(input, syn::Pat::Type(_))) =>
+            {
                 let helper = Ident::new(&format!("call{count}"), span);
                 quote_spanned!(span=> #private::#helper(#function #(, #arguments)*))
             }
@@ -196,11 +216,17 @@ impl Context<'_> {
     fn custom_argument(&self, source: Source, span: Span) -> TokenStream {
         let root = self.root(source, span);
         let by_value = match source {
-            Source::Argument(index) => {
-                self.bindings.get(index).is_some_and(|binding| !is_users_reference(binding))
+            Source::Argument(index) => self
+                .bindings
+                .get(index)
+                .is_some_and(|binding| !is_users_reference(binding)),
+            Source::Receiver => {
+                self.place == Place::Function
+                    && self
+                        .function
+                        .receiver()
+                        .is_some_and(|receiver| !matches!(receiver.kind, syn::ReceiverKind::Reference(..)))
             }
-            Source::Receiver => self.place == Place::Function
-                && self.function.receiver().is_some_and(|receiver| !matches!(receiver.kind, syn::ReceiverKind::Reference(..))),
             Source::Result => true,
         };
         let becomes_str = matches!(source, Source::Argument(index)
@@ -228,10 +254,14 @@ pub(super) fn self_token(receiver: &Receiver, location: Span) -> Ident {
 
 /// Whether the argument is a reference by itself.
 pub(super) fn is_users_reference(binding: &Binding) -> bool {
-    binding.ty.as_ref().is_some_and(|ty| matches!(ungrouped(ty), Type::Reference(_)))
+    binding
+        .ty
+        .as_ref()
+        .is_some_and(|ty| matches!(ungrouped(ty), Type::Reference(_)))
 }
 
 /// Whether the type is written as `String`.
 pub(super) fn is_string(ty: &Type) -> bool {
-    crate::signature::last_segment(Some(ty)).is_some_and(|segment| segment.ident == "String" && segment.arguments.is_none())
+    crate::signature::last_segment(Some(ty))
+        .is_some_and(|segment| segment.ident == "String" && segment.arguments.is_none())
 }

@@ -10,15 +10,29 @@ use crate::suggest::nearest;
 
 /// The parts of a template.
 pub(crate) fn parse(text: &str, flavor: Flavor) -> Result<Template, Vec<Fault>> {
-    let mut parser = Parser { text, flavor, position: 0, parts: Vec::new(), faults: Vec::new() };
+    let mut parser = Parser {
+        text,
+        flavor,
+        position: 0,
+        parts: Vec::new(),
+        faults: Vec::new(),
+    };
     parser.run();
     if flavor != Flavor::Target && parser.faults.is_empty() {
         parser.check_segments();
     }
     if parser.faults.is_empty() && text.is_empty() {
-        parser.fault(0..0, "this text is empty", "name what is meant, such as `\"lead:{lead_id}\"`");
+        parser.fault(
+            0..0,
+            "this text is empty",
+            "name what is meant, such as `\"lead:{lead_id}\"`",
+        );
     }
-    if parser.faults.is_empty() { Ok(Template { parts: parser.parts }) } else { Err(parser.faults) }
+    if parser.faults.is_empty() {
+        Ok(Template { parts: parser.parts })
+    } else {
+        Err(parser.faults)
+    }
 }
 
 struct Parser<'t> {
@@ -37,7 +51,11 @@ impl Parser<'_> {
                 '}' => {
                     let at = self.position;
                     self.advance(c);
-                    self.fault(at..self.position, "this `}` closes nothing", "remove it, or write a placeholder such as `{id}`");
+                    self.fault(
+                        at..self.position,
+                        "this `}` closes nothing",
+                        "remove it, or write a placeholder such as `{id}`",
+                    );
                 }
                 _ => {
                     self.check_literal(c);
@@ -65,7 +83,11 @@ impl Parser<'_> {
     }
 
     fn fault(&mut self, range: Range<usize>, what: impl Into<String>, help: impl Into<String>) {
-        self.faults.push(Fault { range, what: what.into(), help: help.into() });
+        self.faults.push(Fault {
+            range,
+            what: what.into(),
+            help: help.into(),
+        });
     }
 
     fn literal(&mut self, c: char) {
@@ -86,20 +108,35 @@ impl Parser<'_> {
             Flavor::Target => ("a key", true),
         };
         if c.is_control() {
-            let what = format!("{thing} cannot hold the control character `{}`", c.escape_default());
+            let what = format!(
+                "{thing} cannot hold the control character `{}`",
+                c.escape_default()
+            );
             self.fault(range, what, "remove it");
         } else if takes_globs {
             // Keys that were set by hand are any text, so a target may name any text.
         } else if c.is_whitespace() {
-            self.fault(range, format!("{thing} cannot hold whitespace"), "write `_` or `-` instead");
+            self.fault(
+                range,
+                format!("{thing} cannot hold whitespace"),
+                "write `_` or `-` instead",
+            );
         } else if matches!(c, '*' | '?' | '[' | ']' | '\\') {
             let help = match self.flavor {
                 Flavor::Tag => "patterns match keys; name the tag itself",
                 _ => "patterns go into `#[invalidate_cache]`; write another character here",
             };
-            self.fault(range, format!("{thing} cannot hold the glob character `{c}`"), help);
+            self.fault(
+                range,
+                format!("{thing} cannot hold the glob character `{c}`"),
+                help,
+            );
         } else if c == '%' && self.flavor != Flavor::Tag {
-            self.fault(range, format!("{thing} cannot hold `%`, which marks what is escaped in values"), "write another character");
+            self.fault(
+                range,
+                format!("{thing} cannot hold `%`, which marks what is escaped in values"),
+                "write another character",
+            );
         }
     }
 
@@ -111,19 +148,31 @@ impl Parser<'_> {
         if rest.starts_with('{') {
             let run = rest.find(|c| c != '{').unwrap_or(rest.len());
             self.position += run;
-            self.fault(open..self.position, "braces cannot be escaped, a key holds none", "write one brace for a placeholder: `{id}`");
+            self.fault(
+                open..self.position,
+                "braces cannot be escaped, a key holds none",
+                "write one brace for a placeholder: `{id}`",
+            );
             self.skip_closed();
             return;
         }
         let Some(length) = rest.find(['}', '{']) else {
             self.position = self.text.len();
-            self.fault(open..open + 1, "this `{` is not closed", "close the placeholder with `}`");
+            self.fault(
+                open..open + 1,
+                "this `{` is not closed",
+                "close the placeholder with `}`",
+            );
             return;
         };
         let inner = self.position..self.position + length;
         self.position = inner.end;
         if self.peek() == Some('{') {
-            self.fault(open..open + 1, "this `{` is not closed", "close the placeholder with `}`");
+            self.fault(
+                open..open + 1,
+                "this `{` is not closed",
+                "close the placeholder with `}`",
+            );
             return;
         }
         self.advance('}');
@@ -144,13 +193,27 @@ impl Parser<'_> {
     fn inside(&mut self, open: usize, inner: Range<usize>) {
         let text = self.slice(inner.clone()).to_owned();
         if text.is_empty() {
-            self.fault(open..self.position, "this placeholder names nothing", "name an argument between the braces, such as `{id}`");
+            self.fault(
+                open..self.position,
+                "this placeholder names nothing",
+                "name an argument between the braces, such as `{id}`",
+            );
             return;
         }
-        if let Some((at, space)) = text.char_indices().find(|(_, c)| c.is_whitespace() || c.is_control()) {
+        if let Some((at, space)) = text
+            .char_indices()
+            .find(|(_, c)| c.is_whitespace() || c.is_control())
+        {
             let range = inner.start + at..inner.start + at + space.len_utf8();
-            let trimmed: String = text.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
-            self.fault(range, "no space may stand inside the braces", format!("write `{{{trimmed}}}`"));
+            let trimmed: String = text
+                .chars()
+                .filter(|c| !c.is_whitespace() && !c.is_control())
+                .collect();
+            self.fault(
+                range,
+                "no space may stand inside the braces",
+                format!("write `{{{trimmed}}}`"),
+            );
             return;
         }
         let (path, filter) = match text.split_once(':') {
@@ -158,7 +221,9 @@ impl Parser<'_> {
             None => (text.as_str(), None),
         };
         let path_range = inner.start..inner.start + path.len();
-        let Some((root, fields)) = self.path(path, path_range.clone()) else { return };
+        let Some((root, fields)) = self.path(path, path_range.clone()) else {
+            return;
+        };
         let filter = match filter {
             None => None,
             Some(name) => match Filter::by_name(name) {
@@ -167,13 +232,23 @@ impl Parser<'_> {
             },
         };
         let root_range = inner.start..inner.start + root.len();
-        self.parts.push(Part::Placeholder(Placeholder { root, fields, filter, root_range, path_range }));
+        self.parts.push(Part::Placeholder(Placeholder {
+            root,
+            fields,
+            filter,
+            root_range,
+            path_range,
+        }));
     }
 
     fn unknown_filter(&mut self, path: &str, name: &str, range: Range<usize>) {
         if name.is_empty() {
             let before = range.start.saturating_sub(1)..range.start;
-            self.fault(before, "no filter follows this `:`", format!("write `{{{path}}}`, `{{{path}:hash}}` or `{{{path}:lower}}`"));
+            self.fault(
+                before,
+                "no filter follows this `:`",
+                format!("write `{{{path}}}`, `{{{path}:hash}}` or `{{{path}:lower}}`"),
+            );
             return;
         }
         let help = match nearest(name, Filter::NAMES) {
@@ -193,18 +268,34 @@ impl Parser<'_> {
             at = here.end + 1;
             if name.is_empty() {
                 let dot = here.start.min(range.end.saturating_sub(1));
-                let what = if root.is_none() { "this placeholder names no argument" } else { "no field follows this `.`" };
-                let place = if root.is_none() { range.clone() } else { dot..dot + 1 };
+                let what = if root.is_none() {
+                    "this placeholder names no argument"
+                } else {
+                    "no field follows this `.`"
+                };
+                let place = if root.is_none() {
+                    range.clone()
+                } else {
+                    dot..dot + 1
+                };
                 self.fault(place, what, "write the path to a value, such as `{filters.city}`");
                 return None;
             }
             if let Some(plain) = name.strip_prefix("r#") {
-                self.fault(here, "raw identifiers are written without `r#` in a template", format!("write `{plain}`"));
+                self.fault(
+                    here,
+                    "raw identifiers are written without `r#` in a template",
+                    format!("write `{plain}`"),
+                );
                 return None;
             }
             if root.is_some() && name.bytes().all(|b| b.is_ascii_digit()) {
                 let Ok(index) = name.parse::<u32>() else {
-                    self.fault(here, format!("no tuple has a field `{name}`"), "count the fields from 0");
+                    self.fault(
+                        here,
+                        format!("no tuple has a field `{name}`"),
+                        "count the fields from 0",
+                    );
                     return None;
                 };
                 fields.push(Field::Index(index));
@@ -256,8 +347,14 @@ impl Parser<'_> {
             let place = segment.start.saturating_sub(1)..(segment.end + 1).min(self.text.len());
             let (what, help) = match self.flavor {
                 _ if self.text.is_empty() => ("this text is empty", "begin with a name, such as `\"lead\"`"),
-                _ if segment.start == 0 => ("nothing stands before the first `:`", "begin with a name, such as `lead:`"),
-                _ => ("this segment is empty", "write something between the colons, or remove one"),
+                _ if segment.start == 0 => (
+                    "nothing stands before the first `:`",
+                    "begin with a name, such as `lead:`",
+                ),
+                _ => (
+                    "this segment is empty",
+                    "write something between the colons, or remove one",
+                ),
             };
             self.fault(place, what, help);
         }
@@ -267,7 +364,11 @@ impl Parser<'_> {
             && self.slice(first.clone()).contains('{')
         {
             let help = format!("begin with a literal, such as `\"lead:{}\"`", self.text);
-            self.fault(first.clone(), "the key has no namespace, its first segment is not plain text", help);
+            self.fault(
+                first.clone(),
+                "the key has no namespace, its first segment is not plain text",
+                help,
+            );
         }
     }
 }
@@ -275,7 +376,8 @@ impl Parser<'_> {
 /// Near enough to what Rust takes as an identifier; what differs is found when the name is looked up.
 fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_') && chars.all(|c| c.is_alphanumeric() || c == '_')
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]
@@ -296,7 +398,10 @@ mod tests {
         match parse(text, flavor) {
             Ok(template) => panic!("{text}: {template:?}"),
             Err(faults) => {
-                let first = faults.into_iter().next().unwrap_or_else(|| panic!("no fault in {text}"));
+                let first = faults
+                    .into_iter()
+                    .next()
+                    .unwrap_or_else(|| panic!("no fault in {text}"));
                 (first.what, text.get(first.range).unwrap_or("?").to_owned())
             }
         }
@@ -315,7 +420,12 @@ mod tests {
             .collect();
         assert_eq!(
             roots,
-            [("lead_id", 0, None), ("filters", 2, None), ("self", 1, None), ("text", 0, Some(Filter::Hash))]
+            [
+                ("lead_id", 0, None),
+                ("filters", 2, None),
+                ("self", 1, None),
+                ("text", 0, Some(Filter::Hash))
+            ]
         );
         assert_eq!(template.parts.first(), Some(&Part::Literal("lead:".to_owned())));
         assert_eq!(template.parts.last(), Some(&Part::Literal("x".to_owned())));
@@ -329,7 +439,9 @@ mod tests {
     #[test]
     fn tuple_fields_are_numbers() {
         let template = key("a:{pair.1}");
-        let Some(Part::Placeholder(placeholder)) = template.parts.last() else { panic!("{template:?}") };
+        let Some(Part::Placeholder(placeholder)) = template.parts.last() else {
+            panic!("{template:?}")
+        };
         assert_eq!(placeholder.fields, [Field::Index(1)]);
     }
 
@@ -348,21 +460,49 @@ mod tests {
             ("a:", "this segment is empty", ":"),
             (":a", "nothing stands before the first `:`", ":"),
             ("", "this text is empty", ""),
-            ("{a}:b", "the key has no namespace, its first segment is not plain text", "{a}"),
-            ("lead{a}:b", "the key has no namespace, its first segment is not plain text", "lead{a}"),
+            (
+                "{a}:b",
+                "the key has no namespace, its first segment is not plain text",
+                "{a}",
+            ),
+            (
+                "lead{a}:b",
+                "the key has no namespace, its first segment is not plain text",
+                "lead{a}",
+            ),
             ("a b:{c}", "a key cannot hold whitespace", " "),
             ("a:*", "a key cannot hold the glob character `*`", "*"),
-            ("a:%41", "a key cannot hold `%`, which marks what is escaped in values", "%"),
-            ("a:\u{7}", "a key cannot hold the control character `\\u{7}`", "\u{7}"),
+            (
+                "a:%41",
+                "a key cannot hold `%`, which marks what is escaped in values",
+                "%",
+            ),
+            (
+                "a:\u{7}",
+                "a key cannot hold the control character `\\u{7}`",
+                "\u{7}",
+            ),
             ("a:{b.}", "no field follows this `.`", "."),
             ("a:{.b}", "this placeholder names no argument", ".b"),
             ("a:{b()}", "`b()` is not a name", "b()"),
             ("a:{0}", "`0` is not a name", "0"),
-            ("a:{r#type}", "raw identifiers are written without `r#` in a template", "r#type"),
-            ("a:{b.99999999999}", "no tuple has a field `99999999999`", "99999999999"),
+            (
+                "a:{r#type}",
+                "raw identifiers are written without `r#` in a template",
+                "r#type",
+            ),
+            (
+                "a:{b.99999999999}",
+                "no tuple has a field `99999999999`",
+                "99999999999",
+            ),
         ];
         for (text, what, place) in cases {
-            assert_eq!(fault(text, Flavor::Key), (what.to_owned(), place.to_owned()), "{text}");
+            assert_eq!(
+                fault(text, Flavor::Key),
+                (what.to_owned(), place.to_owned()),
+                "{text}"
+            );
         }
     }
 
@@ -372,7 +512,10 @@ mod tests {
             assert!(parse(text, Flavor::Target).is_ok(), "{text}");
         }
         assert_eq!(fault("", Flavor::Target).0, "this text is empty");
-        assert_eq!(fault("city:*", Flavor::Tag).0, "a tag cannot hold the glob character `*`");
+        assert_eq!(
+            fault("city:*", Flavor::Tag).0,
+            "a tag cannot hold the glob character `*`"
+        );
         assert!(parse("{result.city}", Flavor::Tag).is_ok());
     }
 
@@ -380,8 +523,8 @@ mod tests {
     #[test]
     fn arbitrary_text_gives_parts_or_faults_and_never_panics() {
         const ALPHABET: [&str; 24] = [
-            "{", "}", "{", "}", ":", ":", ".", "a", "self", "0", "hash", "é", "地", " ", "\u{301}", "\n", "*", "\\",
-            "r#", "_", "🦀", "\"", "[", "lower",
+            "{", "}", "{", "}", ":", ":", ".", "a", "self", "0", "hash", "é", "地", " ", "\u{301}", "\n",
+            "*", "\\", "r#", "_", "🦀", "\"", "[", "lower",
         ];
         let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
         for _ in 0..60_000 {

@@ -258,6 +258,26 @@ impl Link {
         Some(latency)
     }
 
+    /// Waits for a connection, for `limit` at most.
+    pub(crate) async fn wait_until_up(self: &Arc<Self>, limit: Duration) -> bool {
+        let wait = async {
+            loop {
+                let mut changed = std::pin::pin!(self.changed.notified());
+                changed.as_mut().enable();
+                if self.is_up() {
+                    return;
+                }
+                self.wake();
+                changed.await;
+            }
+        };
+        tokio::time::timeout(limit, wait).await.is_ok()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Down;

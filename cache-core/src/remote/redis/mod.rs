@@ -1,6 +1,7 @@
 //! The Redis tier: entries as plain strings, one command for each thing that is asked.
 //! Invariant: a read is one `GET`; nothing uses `KEYS`; deletions by pattern go page by page.
 
+mod channel;
 mod link;
 
 use std::sync::{Arc, OnceLock};
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Value};
 
+pub(crate) use channel::{Channel, Ears, Message};
 pub(crate) use link::{Link, ServerFacts};
 
-use super::{Budget, Unavailable};
+use super::{Budget, News, Unavailable};
 use crate::config::RedisConfig;
 use crate::config::duration::millis;
 use crate::{CacheError, glob, key};
@@ -24,6 +26,7 @@ pub(crate) struct RedisTier {
     /// A second connection for scans and batches, where two are allowed: they would hold up single reads.
     bulk: OnceLock<Arc<Link>>,
     config: RedisConfig,
+    pub(crate) channel: Arc<Channel>,
 }
 
 fn parse<T: FromRedisValue>(value: Value) -> Result<T, Unavailable> {
@@ -46,8 +49,9 @@ fn set_command(key: &str, value: &[u8], ttl: Duration) -> Cmd {
 }
 
 impl RedisTier {
-    pub(crate) fn new(config: RedisConfig) -> Result<Self, CacheError> {
-        Ok(Self { link: Link::new(&config)?, bulk: OnceLock::new(), config })
+    pub(crate) fn new(config: RedisConfig, prefix: &str) -> Result<Self, CacheError> {
+        let channel = Arc::new(Channel::new(prefix));
+        Ok(Self { link: Link::new(&config)?, bulk: OnceLock::new(), config, channel })
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -59,6 +63,10 @@ impl RedisTier {
             return &self.link;
         }
         self.bulk.get_or_init(|| Link::new(&self.config).unwrap_or_else(|_| Arc::clone(&self.link)))
+    }
+
+    pub(crate) fn message(&self, news: &News) -> Message {
+        Message { sender: self.channel.sender, kind: news.kind, name: news.name.clone() }
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -81,6 +89,24 @@ impl RedisTier {
 
     pub(crate) async fn delete(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
         parse(self.link.send(redis::cmd("DEL").arg(key), budget).await?)
+    }
+
+    /// Deletes a key and tells the other processes, in one go.
+    pub(crate) async fn invalidate(&self, key: &str, message: &Message, budget: &mut Budget) -> Result<bool, Unavailable> {
+        let mut commands = redis::pipe();
+        commands.cmd("DEL").arg(key);
+        commands.cmd("PUBLISH").arg(&self.channel.name).arg(message.write());
+        let mut replies = self.link.send_all(&commands, budget).await?.into_iter();
+        parse(replies.next().ok_or(Unavailable)?)
+    }
+
+    /// Tells the other processes.
+    pub(crate) async fn announce(&self, messages: &[Message], budget: &mut Budget) -> Result<(), Unavailable> {
+        let mut commands = redis::pipe();
+        for message in messages {
+            commands.cmd("PUBLISH").arg(&self.channel.name).arg(message.write());
+        }
+        self.link.send_all(&commands, budget).await.map(drop)
     }
 
     pub(crate) async fn exists(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {

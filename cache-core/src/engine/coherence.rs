@@ -1,0 +1,54 @@
+//! What this process does about the invalidations of others, and about not hearing them.
+//! Invariant: while the channel is lost, a copy in memory is served for `degraded_ttl` at most; once it is back, nothing
+//! that was held meanwhile is served.
+
+use std::sync::Arc;
+
+use super::Core;
+use super::remove::Name;
+use crate::clock;
+use crate::config::duration::millis;
+use crate::remote::Remote;
+use crate::remote::redis::{Ears, Message};
+
+impl Core {
+    /// Starts listening to other processes, unless that goes on already.
+    pub(crate) fn listen(self: &Arc<Self>) {
+        if let Some(Remote::Redis(redis)) = &self.remote {
+            redis.channel.listen(redis.link(), Arc::downgrade(self));
+        }
+    }
+
+    /// Waits until other processes are heard, if Redis is there at all.
+    pub(crate) async fn until_heard(&self) {
+        if let Some(Remote::Redis(redis)) = &self.remote
+            && redis.link().is_up()
+        {
+            redis.channel.wait_until_heard(std::time::Duration::from_secs(1)).await;
+        }
+    }
+}
+
+impl Ears for Core {
+    fn heard(&self, message: Option<Message>) {
+        match message.and_then(|message| Name::of_news(message.kind, message.name)) {
+            Some(Name::Tag(tag)) => self.distrust_tag(&tag),
+            Some(name) => {
+                self.forget(&name);
+            }
+            None => {
+                self.forget(&Name::All);
+            }
+        }
+    }
+
+    fn lost(&self) {
+        tracing::warn!("the channel of invalidations is lost; copies in memory are held for a short time only");
+        self.memory.shorten(clock::now() + millis(self.config.degraded_ttl));
+    }
+
+    fn subscribed(&self) {
+        self.memory.drop_shared();
+        self.generations.distrust();
+    }
+}
