@@ -86,7 +86,7 @@ add cached-bounded "$cached"
 
 declare -A seconds size
 for crate in "${crates[@]}"; do
-    (cd "$work/$crate" && cargo build -q)
+    (cd "$work/$crate" && cargo build -q 2>"$work/log") || { cat "$work/log" >&2; exit 1; }
     size[$crate]=$(($(stat -c %s "$CARGO_TARGET_DIR/debug/compile-$crate") / 1024))
 done
 for ((round = 0; round < ROUNDS; round++)); do

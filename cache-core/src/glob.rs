@@ -3,10 +3,6 @@
 
 /// Whether `text` matches `pattern` as Redis' `SCAN MATCH` would have it.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    // Redis enters its loop only for a text that is not empty, so `*` does not match the empty key.
-    if text.is_empty() {
-        return pattern.is_empty();
-    }
     let (mut p, mut t) = (0, 0);
     // Where to resume when what follows the last star did not match: one more byte goes to that star.
     let mut star: Option<(usize, usize)> = None;
@@ -150,7 +146,7 @@ mod tests {
             ("user:*", "user:1", true),
             ("user:*", "user:", true),
             ("user:*", "users", false),
-            ("*", "", false),
+            ("*", "", true),
             ("a?c", "abc", true),
             ("a?c", "ac", false),
             ("[a-c]x", "bx", true),

@@ -52,7 +52,7 @@ pub(crate) fn process() -> Environment {
         .collect()
 }
 
-/// The settings that `environment` holds. An empty variable counts as not set.
+/// The settings that `environment` holds. An empty variable counts as not set; only a prefix can be empty.
 pub(crate) fn read(environment: &Environment) -> Result<Settings, CacheError> {
     let mut settings = Settings::default();
     // `CACHE_DEFAULT_TTL` is the newer name of the two, and comes later in this order.
@@ -60,7 +60,7 @@ pub(crate) fn read(environment: &Environment) -> Result<Settings, CacheError> {
         settings.default_ttl = Some(ttl("CACHE_TTL", value)?);
     }
     for (name, value) in environment {
-        if !value.is_empty() && name != "CACHE_TTL" {
+        if (!value.is_empty() || name == "CACHE_KEY_PREFIX") && name != "CACHE_TTL" {
             set(&mut settings, name, value)?;
         }
     }

@@ -57,7 +57,7 @@ enum Probe<T> {
 
 /// The cached result of a call, or what it takes to get it.
 #[inline]
-pub fn lookup<S: Shape>(
+pub(crate) fn lookup<S: Shape>(
     site: &'static Site,
     _: Shaped<S>,
     codec: Option<Codec>,

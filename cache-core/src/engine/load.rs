@@ -291,6 +291,7 @@ impl Ticket {
                     self.counters.errors.fetch_add(1, Relaxed);
                     tracing::warn!(
                         function = self.site.map(Site::path),
+                        key = self.site.map(|site| site.template),
                         reason,
                         "a value cannot be serialised; it is held in memory alone"
                     );

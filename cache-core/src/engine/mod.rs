@@ -42,7 +42,7 @@ pub(crate) struct Core {
 
 /// Which tiers hold the entries of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tier {
+pub(crate) enum Tier {
     /// Memory, and Redis where there is one.
     Both,
     /// This process' memory alone.

@@ -11,6 +11,7 @@ pub struct Site {
     pub(crate) path: &'static str,
     /// The namespace; nothing when it is the path.
     namespace: Option<&'static str>,
+    /// The key's template as it was written; shown with what went wrong.
     pub(crate) template: &'static str,
     pub(crate) ttl: Option<u64>,
     pub(crate) none_ttl: Option<u64>,

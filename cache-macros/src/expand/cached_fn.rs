@@ -23,7 +23,9 @@ use crate::span::{first, mixed};
 //         }
 pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let span = Span::mixed_site();
-    let private = cached.krate.private(span);
+    // What the returned value lacks is found in several calls; at one place rustc reports it once.
+    let at_value = mixed(cached.function.value_span());
+    let private = cached.krate.private(at_value);
     let context = Context {
         krate: &cached.krate,
         function: &cached.function,
@@ -40,14 +42,17 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let sharing = at_return_type(cached, "share");
     let codec = codec(cached);
     let load = load(cached);
-    let body = quote_spanned! {span=>
-        static __SITE: #private::Site = #site;
-        #popular
-        let __shape = #shape;
+    let found = quote_spanned! {at_value=>
         match #private::lookup(&__SITE, __shape, #codec, #sharing, #manager, #mode, #render) {
             #private::Ok(__hit) => __hit,
             #private::Err(__miss) => { #load }
         }
+    };
+    let body = quote_spanned! {span=>
+        static __SITE: #private::Site = #site;
+        #popular
+        let __shape = #shape;
+        #found
     };
     with_body(&cached.function, body)
 }
@@ -143,7 +148,7 @@ fn popular(cached: &Cached) -> Option<TokenStream> {
 
 /// Runs the body, stores what it gave, and returns it.
 fn load(cached: &Cached) -> TokenStream {
-    let span = mixed(cached.function.return_span());
+    let span = mixed(cached.function.value_span());
     let private = cached.krate.private(span);
     let future = future_of(&cached.function);
     let hooks = hooks(cached);

@@ -85,6 +85,8 @@ fn manager(expression: Option<&Expr>, krate: &CratePath) -> TokenStream {
 fn reference(expression: &Expr) -> TokenStream {
     let span = mixed(first(expression));
     match expression {
+        // One more reference would keep an array from becoming a slice.
+        Expr::Reference(reference) if reference.mutability.is_none() => quote_spanned!(span=> #expression),
         Expr::Path(_)
         | Expr::Lit(_)
         | Expr::Field(_)

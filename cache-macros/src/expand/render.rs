@@ -83,29 +83,36 @@ impl Context<'_> {
     /// that cannot be a key part is underlined there; for a field that is the template.
     fn value(&self, value: &Value) -> TokenStream {
         let span = self.location(value);
+        let krate = self.krate.at(span);
         let private = self.krate.private(span);
         let writer = Self::writer(span);
-        let (next, suffix) = match value.next {
-            Next::End => (None, ""),
-            Next::Byte(byte) => {
-                let mut byte = if byte.is_ascii() {
-                    Literal::byte_character(byte)
-                } else {
-                    Literal::u8_suffixed(byte)
-                };
-                byte.set_span(span);
-                (Some(quote_spanned!(span=> , #byte)), "_before")
-            }
-            Next::Value => (None, "_joined"),
-        };
         let expression = self.reference(value, span);
-        let name = match value.filter {
-            Some(Filter::Hash) => return quote_spanned!(span=> #private::hash!(#writer, #expression);),
-            Some(Filter::Lower) => format!("lower{suffix}"),
-            None => format!("part{suffix}"),
-        };
-        let name = Ident::new(&name, span);
-        quote_spanned!(span=> #private::#name(#writer #next, #expression);)
+        match value.filter {
+            Some(Filter::Hash) => quote_spanned!(span=> #private::hash!(#writer, #expression);),
+            Some(Filter::Lower) => {
+                let (name, end) = match value.next {
+                    Next::End => ("lower", None),
+                    Next::Byte(byte) => ("lower_before", Some(byte_literal(byte, span))),
+                    Next::Value => ("lower_joined", None),
+                };
+                let name = Ident::new(name, span);
+                let end = end.map(|end| quote_spanned!(span=> #end,));
+                quote_spanned!(span=> #private::#name(#writer, #end #expression);)
+            }
+            None => {
+                // A call of the trait's own method, since rustc explains a bound of any other function by naming
+                // that function, which means nothing to the user.
+                let write = quote_spanned!(span=> #krate::CacheKey::write_key(#expression, #writer));
+                match value.next {
+                    Next::End => quote_spanned!(span=> #write;),
+                    Next::Byte(byte) => {
+                        let end = byte_literal(byte, span);
+                        quote_spanned!(span=> #writer.before(#end, |#writer| #write);)
+                    }
+                    Next::Value => quote_spanned!(span=> #writer.joined(|#writer| #write);),
+                }
+            }
+        }
     }
 
     fn location(&self, value: &Value) -> Span {
@@ -240,6 +247,12 @@ impl Context<'_> {
             _ => root,
         }
     }
+}
+
+fn byte_literal(byte: u8, span: Span) -> Literal {
+    let mut literal = if byte.is_ascii() { Literal::byte_character(byte) } else { Literal::u8_suffixed(byte) };
+    literal.set_span(span);
+    literal
 }
 
 /// `result` as the user's own tokens find it.

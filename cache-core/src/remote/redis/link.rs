@@ -111,7 +111,7 @@ impl Link {
         let _ = self.connection(&mut whole).await;
         match &*self.refused.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(reason) => Err(CacheError::Config(format!(
-                "the server at `{}` refused the credentials ({reason}): check the user and the password in `REDIS_URL`, \
+                "the server at `{}` refused the credentials: {reason}; check the user and the password in `REDIS_URL`, \
                  or `REDIS_USERNAME` and `REDIS_PASSWORD`",
                 self.address
             ))),

@@ -1,0 +1,49 @@
+//! A small web service over a database, cached by attributes: `cargo run -p examples --example leads_api`.
+//!
+//! The functions that read and write leads are in `leads`, with their attributes; the routes in `api` call them as if
+//! there were no cache, and `db` is a plain database. `LEADS_DB` names the database file, made on first start; `PORT`
+//! is where to listen, 0 for any free port; `REDIS_URL` puts Redis behind the memory of the process.
+
+mod api;
+mod db;
+mod leads;
+
+use std::env;
+
+use anyhow::Context;
+use cache_core::CacheManager;
+use tokio::net::TcpListener;
+use tokio::signal;
+
+use crate::api::App;
+use crate::db::Db;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+
+    let cache = CacheManager::from_env().await?;
+    cache.install();
+
+    let path = env::var("LEADS_DB").unwrap_or_else(|_| "leads.db".to_owned());
+    let db = Db::open(&path).await.with_context(|| format!("cannot use the database `{path}`"))?;
+
+    let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let port: u16 = port.parse().with_context(|| format!("PORT is `{port}`; it takes a number from 0 to 65535"))?;
+    let listener =
+        TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("cannot listen on port {port}"))?;
+    println!("listening on http://{}", listener.local_addr()?);
+
+    let app = App { db, cache: cache.clone() };
+    axum::serve(listener, api::router(app)).with_graceful_shutdown(interrupted()).await?;
+    // Invalidations that Redis has not taken yet are sent once more.
+    cache.close().await;
+    Ok(())
+}
+
+async fn interrupted() {
+    if let Err(error) = signal::ctrl_c().await {
+        tracing::warn!(%error, "ctrl-c cannot be noticed; the service has to be killed");
+        std::future::pending::<()>().await;
+    }
+}

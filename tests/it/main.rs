@@ -1,0 +1,8 @@
+//! What the framework does, seen from outside: one module a subject.
+
+mod attributes;
+mod environment;
+mod flights;
+mod manager;
+mod outage;
+mod redis;

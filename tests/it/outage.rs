@@ -1,0 +1,161 @@
+//! Redis absent, killed, hung, full (contract, section 7: L3 to L5): no error, little waiting, and back by itself.
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use cache_core::{BackendMode, CacheManager, HealthStatus, cache_result};
+use tests::RedisServer;
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+#[cache_result(key = "value:{id}", ttl = 60)]
+async fn value(id: u64) -> u64 {
+    RUNS.fetch_add(1, SeqCst);
+    id
+}
+
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> Duration {
+    let started = Instant::now();
+    while !is_so().await {
+        assert!(started.elapsed() < Duration::from_secs(10), "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    started.elapsed()
+}
+
+async fn redis_only(url: String) -> CacheManager {
+    CacheManager::builder().redis_url(url).backend(BackendMode::Redis).build().await.expect("a cache")
+}
+
+#[tokio::test]
+async fn l3_with_redis_absent_from_the_start_functions_run_and_memory_serves() {
+    let server = RedisServer::start();
+    server.kill();
+    let cache = CacheManager::connect(server.url()).await.expect("no error");
+    let before = RUNS.load(SeqCst);
+    assert_eq!(cache.scope(value(1)).await + cache.scope(value(1)).await, 2);
+    assert_eq!(RUNS.load(SeqCst) - before, 1);
+    cache.set("k", &1).await.expect("no error");
+    assert_eq!(cache.get("k").await, Some(1));
+    assert_eq!(cache.get::<u8>("nothing").await, None);
+    assert_eq!(cache.health().await.status, HealthStatus::Degraded);
+    server.restart();
+    let took = until("Redis is back", async || cache.health().await.status == HealthStatus::Healthy).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    cache.scope(value(2)).await;
+    assert_eq!(server.cli(&["EXISTS", "app:value:2"]).trim(), "1");
+}
+
+#[tokio::test]
+async fn l3_a_server_that_is_killed_costs_nothing_and_comes_back() {
+    let server = RedisServer::start();
+    let cache = redis_only(server.url()).await;
+    cache.scope(value(1)).await;
+    server.kill();
+    for id in 0..200 {
+        let started = Instant::now();
+        assert_eq!(cache.scope(value(id)).await, id);
+        assert!(started.elapsed() < Duration::from_millis(250));
+    }
+    server.restart();
+    let took = until("a hit in Redis", async || {
+        let before = cache.stats().total.redis_hits;
+        cache.scope(value(1)).await;
+        cache.stats().total.redis_hits > before
+    })
+    .await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test]
+async fn l3_a_hung_server_costs_three_budgets_and_then_nothing() {
+    let server = RedisServer::start();
+    let cache = CacheManager::builder()
+        .redis_url(server.url())
+        .backend(BackendMode::Redis)
+        .op_budget(Duration::from_millis(50))
+        .build()
+        .await
+        .expect("a cache");
+    cache.scope(value(1)).await;
+    server.pause();
+    let started = Instant::now();
+    let mut slow = 0;
+    for id in 0..100 {
+        let call = Instant::now();
+        cache.scope(value(id)).await;
+        slow += u32::from(call.elapsed() > Duration::from_millis(30));
+    }
+    // The bound is generous: other processes share this machine.
+    assert!(slow <= 4 && started.elapsed() < Duration::from_secs(1), "{slow} slow calls, {:?}", started.elapsed());
+    server.resume();
+    until("a hit in Redis", async || {
+        let before = cache.stats().total.redis_hits;
+        cache.scope(value(1)).await;
+        cache.stats().total.redis_hits > before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l4_an_invalidation_during_an_outage_reaches_redis_before_the_old_value_is_read() {
+    let server = RedisServer::start_with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    cache.set("k", "old").await.expect("stored");
+    server.pause();
+    cache.delete("k").await;
+    assert_eq!(cache.get::<String>("k").await, None);
+    assert_eq!(cache.health().await.pending_invalidations, 1);
+    server.resume();
+    until("nothing is pending", async || cache.health().await.pending_invalidations == 0).await;
+    assert_eq!(cache.get::<String>("k").await, None);
+    assert_eq!(server.cli(&["EXISTS", "app:k"]).trim(), "0");
+}
+
+#[tokio::test]
+async fn l5_a_full_or_read_only_server_is_no_error() {
+    let server = RedisServer::start_with(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
+    let cache = redis_only(server.url()).await;
+    assert_eq!(cache.scope(value(1)).await, 1);
+    cache.set("k", &1).await.expect("no error");
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    assert_eq!(cache.scope(value(1)).await, 1);
+    server.cli(&["REPLICAOF", "NO", "ONE"]);
+    until("a hit in Redis", async || {
+        let before = cache.stats().total.redis_hits;
+        cache.scope(value(1)).await;
+        cache.stats().total.redis_hits > before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l2_without_the_channel_memory_serves_for_the_degraded_ttl() {
+    let server = RedisServer::start();
+    let cache = CacheManager::builder()
+        .redis_url(server.url())
+        .degraded_ttl(Duration::from_millis(200))
+        .build()
+        .await
+        .expect("a cache");
+    cache.set("k", &1).await.expect("stored");
+    server.kill();
+    until("the loss is noticed", async || cache.health().await.redis.is_some_and(|redis| !redis.channel)).await;
+    until("memory stops serving", async || cache.get::<u8>("k").await.is_none()).await;
+}
+
+#[test]
+fn a_manager_outlives_the_runtime_it_was_made_in() {
+    let server = RedisServer::start();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let cache = runtime().block_on(redis_only(server.url()));
+    runtime().block_on(async {
+        cache.scope(value(1)).await;
+        until("a hit in Redis", async || {
+            cache.scope(value(1)).await;
+            cache.stats().total.redis_hits > 0
+        })
+        .await;
+    });
+}

@@ -1,0 +1,200 @@
+//! The Redis tier: what is seen in it, how much it is asked, and what becomes of bytes that are no entries.
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+
+use cache_core::{BackendMode, CacheManager, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
+use serde::{Deserialize, Serialize};
+use tests::{RedisServer, shared, unique_prefix};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Lead {
+    id: u64,
+    notes: String,
+}
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+#[cache_lead_data]
+async fn get_lead(lead_id: u64) -> Option<Lead> {
+    RUNS.fetch_add(1, SeqCst);
+    Some(Lead { id: lead_id, notes: "likes tea. ".repeat(500) })
+}
+
+#[cache_search_results]
+async fn search(text: &str, page: Option<u32>) -> Vec<Lead> {
+    let _ = (text, page);
+    vec![]
+}
+
+#[invalidate_cache(get_lead(lead_id), search(..))]
+async fn update(lead_id: u64) {
+    let _ = lead_id;
+}
+
+async fn tiered(server: &RedisServer, prefix: &str) -> CacheManager {
+    CacheManager::builder().redis_url(server.url()).key_prefix(prefix).build().await.expect("a cache")
+}
+
+#[tokio::test]
+async fn k1_the_documented_keys_are_seen_in_redis_with_the_ttls_of_the_table() {
+    let server = RedisServer::start();
+    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    cache
+        .scope(async {
+            get_lead(42).await;
+            search("x", None).await;
+        })
+        .await;
+    let ttl = |key: &str| server.cli(&["TTL", key]).trim().parse::<i64>().expect("a number");
+    assert!((7195..=7200).contains(&ttl("app:lead:42")));
+    let keys = server.cli(&["KEYS", "app:search:*"]);
+    let hash = keys.trim().strip_prefix("app:search:").expect("one search");
+    assert!(hash.len() == 32 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{keys}");
+    assert!((3595..=3600).contains(&ttl(keys.trim())));
+}
+
+#[tokio::test]
+async fn a_redis_hit_is_one_get_and_a_miss_three_commands_at_most() {
+    let server = RedisServer::start();
+    let cache = tiered(&server, "one").await;
+    cache.scope(get_lead(1)).await;
+    let monitor = server.monitor();
+    let other = tiered(&server, "one").await;
+    other.scope(get_lead(1)).await;
+    other.scope(get_lead(1)).await;
+    other.scope(get_lead(2)).await;
+    server.cli(&["ECHO", "end"]);
+    let commands = monitor.commands();
+    let on = |key: &str| commands.iter().filter(|command| command.contains(key)).cloned().collect::<Vec<_>>();
+    assert_eq!(on("one:lead:1").len(), 1, "{commands:?}");
+    assert!(on("one:lead:1")[0].to_uppercase().contains("GET"), "{commands:?}");
+    assert!((2..=3).contains(&on("one:lead:2").len()), "{commands:?}");
+    assert_eq!(other.stats().functions["it::redis::get_lead"].redis_hits, 1);
+}
+
+#[tokio::test]
+async fn l1_an_invalidation_in_one_process_reaches_the_memory_of_another() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let (one, two) = (tiered(server, &prefix).await, tiered(server, &prefix).await);
+    one.scope(get_lead(7)).await;
+    two.scope(get_lead(7)).await;
+    one.scope(search("tea", Some(1))).await;
+    two.scope(search("tea", Some(1))).await;
+    one.set("tagged", &1).tags(["t"]).await.expect("stored");
+    assert_eq!(two.get("tagged").await, Some(1));
+    assert_eq!(two.stats().entries, 3);
+    one.scope(update(7)).await;
+    one.invalidate_tag("t").await;
+    let gone = async {
+        while two.stats().entries > 1 || two.get::<u8>("tagged").await.is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), gone).await.expect("the message arrives");
+}
+
+#[tokio::test]
+async fn f3_bytes_that_are_no_entry_are_a_miss_and_are_replaced() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let cache = CacheManager::builder()
+        .redis_url(server.url())
+        .backend(BackendMode::Redis)
+        .key_prefix(prefix.clone())
+        .build()
+        .await
+        .expect("a cache");
+    let key = format!("{prefix}:lead:5");
+    for junk in ["", "x", "{\"id\":5}", "\u{1}\u{2}"] {
+        server.cli(&["SET", &key, junk]);
+        let before = RUNS.load(SeqCst);
+        assert_eq!(cache.scope(get_lead(5)).await.map(|lead| lead.id), Some(5));
+        assert!(RUNS.load(SeqCst) > before, "{junk:?}");
+        assert_eq!(cache.get::<Lead>("lead:5").await.map(|lead| lead.id), Some(5));
+    }
+    server.cli(&["DEL", &key]);
+    server.cli(&["LPUSH", &key, "a list"]);
+    assert_eq!(cache.scope(get_lead(5)).await.map(|lead| lead.id), Some(5));
+    assert!(cache.stats().total.errors >= 3);
+}
+
+#[tokio::test]
+async fn f1_an_entry_moved_to_another_key_is_not_served() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let cache = tiered(server, &prefix).await;
+    cache.scope(get_lead(1)).await;
+    server.cli(&["RENAME", &format!("{prefix}:lead:1"), &format!("{prefix}:lead:2")]);
+    let lead = cache.scope(get_lead(2)).await.expect("a lead");
+    assert_eq!(lead.id, 2);
+}
+
+mod other_version {
+    use super::*;
+
+    #[cache_result(key = "versioned:{id}", version = 1)]
+    pub(super) async fn first(id: u64) -> String {
+        format!("first {id}")
+    }
+
+    #[cache_result(key = "versioned:{id}", version = 2)]
+    pub(super) async fn second(id: u64) -> String {
+        format!("second {id}")
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_of_a_function_does_not_see_what_the_old_one_stored() {
+    let (server, prefix) = (shared(), unique_prefix());
+    tiered(server, &prefix).await.scope(other_version::first(1)).await;
+    let value = tiered(server, &prefix).await.scope(other_version::second(1)).await;
+    assert_eq!(value, "second 1");
+}
+
+#[cache_result(key = "local:{id}", tier = "memory")]
+async fn local(id: u64) -> std::sync::Arc<std::sync::Mutex<u64>> {
+    std::sync::Arc::new(std::sync::Mutex::new(id))
+}
+
+#[cache_result(key = "remote:{id}", tier = "redis")]
+async fn remote(id: u64) -> u64 {
+    id
+}
+
+#[tokio::test]
+async fn the_tier_of_a_function_is_kept_to() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let cache = tiered(server, &prefix).await;
+    cache
+        .scope(async {
+            *local(1).await.lock().expect("not poisoned") = 9;
+            assert_eq!(*local(1).await.lock().expect("not poisoned"), 9);
+            assert_eq!(remote(1).await + remote(1).await, 2);
+        })
+        .await;
+    let stats = cache.stats();
+    assert_eq!(stats.functions["it::redis::local"].memory_hits, 1);
+    assert_eq!(stats.functions["it::redis::remote"].redis_hits, 1);
+    assert_eq!(server.cli(&["EXISTS", &format!("{prefix}:local:1"), &format!("{prefix}:remote:1")]).trim(), "1");
+}
+
+#[tokio::test]
+async fn t4_memory_never_outlives_redis() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let one = tiered(server, &prefix).await;
+    one.set("short", &1).ttl(Duration::from_millis(300)).await.expect("stored");
+    let two = tiered(server, &prefix).await;
+    assert_eq!(two.get("short").await, Some(1));
+    let left = two.ttl("short").await.expect("a ttl");
+    assert!(left <= Duration::from_millis(300), "{left:?}");
+    tokio::time::sleep(Duration::from_millis(320)).await;
+    assert_eq!(two.get::<u8>("short").await, None);
+}
+
+#[tokio::test]
+async fn large_values_are_compressed_in_redis() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let cache = tiered(server, &prefix).await;
+    let lead = cache.scope(get_lead(3)).await.expect("a lead");
+    let stored: usize = server.cli(&["STRLEN", &format!("{prefix}:lead:3")]).trim().parse().expect("a number");
+    assert!(stored * 5 < lead.notes.len(), "{stored}");
+}
