@@ -34,6 +34,7 @@ struct ValueType {
     word: &'static str,
     name: &'static str,
     rows: fn() -> Vec<Row>,
+    check: fn(),
 }
 
 const VALUES: [ValueType; 2] = [
@@ -41,11 +42,13 @@ const VALUES: [ValueType; 2] = [
         word: "small",
         name: "small struct",
         rows: small::rows,
+        check: small::check,
     },
     ValueType {
         word: "arc",
         name: "`Arc` of 64 structs",
         rows: arc::rows,
+        check: arc::check,
     },
 ];
 
@@ -69,5 +72,6 @@ impl ValueType {
             self.name
         );
         compare(&title, &Clock::Wall, options.effort(25, 12), FLOOR, together);
+        (self.check)();
     }
 }

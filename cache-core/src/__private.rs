@@ -13,11 +13,10 @@ pub use std::string::String;
 pub use std::time::Duration;
 pub use std::{concat, module_path};
 
-pub use crate::codec::Codec;
 pub use crate::engine::call::{Miss, Mode};
 pub use crate::engine::load::Verdict;
 pub use crate::engine::shape::{peel, share as sharing};
-pub use crate::engine::shape::{Bare, Seen, Shape, Shaped, Share, Tag, View};
+pub use crate::engine::shape::{Bare, BySerde, Coded, NotCoded, Seen, Shape, Shaped, Share, Tag, View};
 pub use crate::engine::site::Site;
 pub use crate::key::{Canonical, KeyWriter};
 
@@ -131,15 +130,15 @@ pub mod digest {
 
 /// Looks a call up; see [`crate::engine::call::lookup`].
 #[inline]
-pub fn lookup<S: Shape>(
+pub fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     site: &'static Site,
     shape: Shaped<S>,
-    codec: Option<Codec>,
-    share: Share<S::Ret>,
+    codec: C,
+    share: H,
     manager: Option<&CacheManager>,
     mode: Mode,
     render: impl FnOnce(&mut KeyWriter),
-) -> Result<S::Ret, Miss<S>> {
+) -> Result<S::Ret, Miss<S, H>> {
     crate::engine::call::lookup(site, shape, codec, share, manager.map(|manager| &manager.core), mode, render)
 }
 
@@ -156,16 +155,16 @@ pub trait Written: Serialize + DeserializeOwned + Send + Sync + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Written for T {}
 
 /// The codec of what a function returns.
-pub fn codec<S: Shape>(_: Shaped<S>) -> Option<Codec>
+pub fn codec<S: Shape>(_: Shaped<S>) -> BySerde<S::Stored>
 where
     S::Stored: Written,
 {
-    Some(crate::codec::of::<S::Stored>())
+    BySerde::new()
 }
 
 /// No codec: the values stay in this process.
-pub fn no_codec<S: Shape>(_: Shaped<S>) -> Option<Codec> {
-    None
+pub fn no_codec<S: Shape>(_: Shaped<S>) -> NotCoded {
+    NotCoded
 }
 
 /// Names a manager: a [`CacheManager`], a reference to one, or one behind a pointer.
@@ -308,7 +307,12 @@ fn core_of<R>(manager: Option<&CacheManager>, see: impl Fn(&Arc<Core>) -> R) -> 
 pub fn key_of(render: impl FnOnce(&mut KeyWriter)) -> Key {
     let mut writer = KeyWriter::new();
     render(&mut writer);
-    Key::from_text(writer.finish())
+    Key::from_text(text_of(&mut writer))
+}
+
+/// The key that a writer has; it holds nothing but UTF-8.
+fn text_of(writer: &mut KeyWriter) -> &str {
+    std::str::from_utf8(writer.finish()).unwrap_or_default()
 }
 
 /// Invalidates one key.
@@ -375,7 +379,7 @@ impl Targets {
     pub fn raw_key(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push(Name::Key(writer.finish().to_owned()));
+        self.names.push(Name::Key(text_of(&mut writer).to_owned()));
     }
 
     /// A tag.

@@ -213,39 +213,46 @@ impl std::fmt::Display for Stats {
 /// The counters of all functions of one manager, found by the function's number without a lock.
 #[derive(Debug)]
 pub(crate) struct StatsTable {
-    /// Blocks of 16, 32, 64, .. functions.
-    blocks: [OnceLock<Block>; 24],
+    /// The first functions, which is all of them in most programs.
+    first: Box<[Cell]>,
+    /// Further blocks, each twice as large as the one before.
+    blocks: [OnceLock<Box<[Cell]>>; 20],
     /// Calls that no function made.
     pub(crate) direct: Arc<Counters>,
 }
 
-type Block = Box<[OnceLock<(&'static str, Arc<Counters>)>]>;
+type Cell = OnceLock<(&'static str, Arc<Counters>)>;
 
-const FIRST_BLOCK: usize = 16;
+const FIRST: usize = 256;
+
+fn cells(count: usize) -> Box<[Cell]> {
+    (0..count).map(|_| OnceLock::new()).collect()
+}
 
 impl StatsTable {
     pub(crate) fn new() -> Self {
-        Self { blocks: [const { OnceLock::new() }; 24], direct: Arc::default() }
+        Self { first: cells(FIRST), blocks: [const { OnceLock::new() }; 20], direct: Arc::default() }
     }
 
     /// The counters of function number `id`.
     #[inline]
     pub(crate) fn of(&self, id: usize, path: &'static str) -> &Arc<Counters> {
-        let shifted = id + FIRST_BLOCK;
-        let block = (shifted.ilog2() - FIRST_BLOCK.ilog2()) as usize;
-        let at = shifted - (FIRST_BLOCK << block);
-        let Some(block_cell) = self.blocks.get(block) else { return &self.direct };
-        let cells = match block_cell.get() {
-            Some(cells) => cells,
-            None => block_cell.get_or_init(|| (0..FIRST_BLOCK << block).map(|_| OnceLock::new()).collect()),
-        };
-        match cells.get(at) {
-            Some(cell) => match cell.get() {
-                Some((_, counters)) => counters,
-                None => &cell.get_or_init(|| (path, Arc::default())).1,
-            },
-            None => &self.direct,
+        if let Some((_, counters)) = self.first.get(id).and_then(OnceLock::get) {
+            return counters;
         }
+        self.find(id, path)
+    }
+
+    #[cold]
+    fn find(&self, id: usize, path: &'static str) -> &Arc<Counters> {
+        let cell = if id < FIRST {
+            self.first.get(id)
+        } else {
+            let block = (id / FIRST).ilog2() as usize;
+            let start = FIRST << block;
+            self.blocks.get(block).and_then(|cell| cell.get_or_init(|| cells(start)).get(id - start))
+        };
+        cell.map_or(&self.direct, |cell| &cell.get_or_init(|| (path, Arc::default())).1)
     }
 
     pub(crate) fn snapshot(&self, entries: usize, memory_bytes: u64) -> Stats {
@@ -256,7 +263,7 @@ impl StatsTable {
             memory_bytes,
         };
         for (path, counters) in
-            self.blocks.iter().filter_map(OnceLock::get).flat_map(|block| block.iter().filter_map(OnceLock::get))
+            self.first.iter().chain(self.blocks.iter().filter_map(OnceLock::get).flatten()).filter_map(OnceLock::get)
         {
             let snapshot = counters.snapshot();
             stats.total.add(&snapshot);

@@ -76,3 +76,212 @@ fn with_item(error: &syn::Error, item: &TokenStream) -> TokenStream {
     let error = error.to_compile_error();
     quote!(#item #error)
 }
+
+#[cfg(test)]
+// A test fails by a panic.
+#[allow(clippy::panic)]
+mod tests {
+    use proc_macro2::TokenStream;
+    use quote::quote;
+
+    use super::{cached, invalidator};
+    use crate::attr::CachedAttribute;
+
+    const ATTRIBUTES: [CachedAttribute; 3] = [
+        CachedAttribute::Result,
+        CachedAttribute::SearchResults,
+        CachedAttribute::LeadData,
+    ];
+
+    fn tokens(text: &str) -> TokenStream {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// The messages in the `compile_error!`s of an expansion.
+    fn messages(expansion: TokenStream) -> Vec<String> {
+        let file = syn::parse2::<syn::File>(expansion).unwrap_or_else(|error| panic!("no items: {error}"));
+        file.items
+            .into_iter()
+            .filter_map(|item| match item {
+                syn::Item::Macro(item) => item.mac.parse_body::<syn::LitStr>().ok().map(|text| text.value()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn first_lines(options: &str, item: &str) -> Vec<String> {
+        messages(cached(CachedAttribute::Result, tokens(options), &tokens(item)))
+            .iter()
+            .map(|message| message.lines().next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_function_without_mistakes_expands_to_items() {
+        let item = tokens("async fn get_lead(db: &Db, lead_id: u64) -> Result<Lead, E> { body() }");
+        for attribute in ATTRIBUTES {
+            let options = if attribute == CachedAttribute::Result {
+                "key = \"lead:{lead_id}\", skip(db)"
+            } else {
+                "skip(db)"
+            };
+            assert!(messages(cached(attribute, tokens(options), &item)).is_empty());
+        }
+        assert!(messages(invalidator(tokens("get_lead(lead_id), \"a:{lead_id}:*\""), &item)).is_empty());
+    }
+
+    #[test]
+    fn options_of_the_future_are_unknown_and_not_ignored() {
+        let item = "async fn f(id: u64) -> u64 { id }";
+        for option in [
+            "stale_if_error = 60",
+            "stale_while_revalidate = 60",
+            "refresh_ahead = 0.5",
+            "soft_timeout = 1",
+            "hard_timeout = 1",
+            "jitter = 0.1",
+            "tags = [\"a\"]",
+            "each = id in ids",
+            "handle = Name",
+        ] {
+            let found = first_lines(&format!("{option}, key = \"a:{{id}}\""), item);
+            let name = option.split(' ').next().unwrap_or_default();
+            assert_eq!(found, [format!("unknown option `{name}`")]);
+        }
+    }
+
+    #[test]
+    fn every_option_is_refused_twice() {
+        let item = "async fn f(a: u64, b: u64) -> Option<u64> { None }";
+        for option in [
+            "key_type = \"x\"",
+            "key_fn = |a| a",
+            "skip(b)",
+            "ttl = 5",
+            "none_ttl = 5",
+            "cache_if = f",
+            "ttl_from = f",
+            "bypass = true",
+            "refresh = true",
+            "tier = memory",
+            "manager = m",
+            "version = 1",
+            "crate = \"x\"",
+        ] {
+            let name = option.split([' ', '(']).next().unwrap_or_default();
+            let found = first_lines(&format!("{option}, {option}"), item);
+            assert!(
+                found.contains(&format!("`{name}` is given twice")),
+                "{option}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let item = "fn f(a: u64) { }";
+        let found = first_lines("key = \"x:{b}:{\", ttl = 0, colour = 1", item);
+        assert_eq!(
+            found,
+            [
+                "a `ttl` of zero would store nothing",
+                "unknown option `colour`",
+                "`#[cache_result]` needs an `async fn`, `f` is not async",
+                "`f` returns nothing that could be cached",
+                "this `{` is not closed",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_function_comes_out_whatever_is_wrong() {
+        let item =
+            tokens("#[doc = \"x\"] pub(crate) async fn f<T>(a: T) -> u64 where T: Copy { half typed ( ) . }");
+        for options in [
+            "colour",
+            "= = =",
+            "key = ",
+            "key = \"{\"",
+            ", ,",
+            "skip(",
+            "\"a\" \"b\"",
+        ] {
+            let Ok(options) = options.parse::<TokenStream>() else {
+                continue;
+            };
+            for attribute in ATTRIBUTES {
+                let expansion = cached(attribute, options.clone(), &item).to_string();
+                assert!(expansion.starts_with(&item.to_string()), "{expansion}");
+            }
+            assert!(
+                invalidator(options, &item)
+                    .to_string()
+                    .starts_with(&item.to_string())
+            );
+        }
+    }
+
+    #[test]
+    fn arbitrary_options_never_panic() {
+        const PIECES: [&str; 32] = [
+            "key",
+            "=",
+            "\"a:{id}\"",
+            ",",
+            "skip",
+            "(id)",
+            "()",
+            "self",
+            "ttl",
+            "-",
+            "5",
+            "\"5m\"",
+            "|x|",
+            "x",
+            "..",
+            "f(..)",
+            "self.m(id)",
+            "Self::m(..)",
+            "<T as U>::m(id)",
+            "tags",
+            "[\"a\"]",
+            "[]",
+            "{}",
+            "result",
+            "crate",
+            "\"::\"",
+            "r#type",
+            "'a",
+            "move",
+            "::",
+            "&",
+            "_",
+        ];
+        let item = quote!(
+            async fn f(&self, id: u64, r#type: &mut u8) -> Result<Option<u64>, E> {
+                1
+            }
+        );
+        let mut state: u64 = 0x2545_f491_4f6c_dd1d;
+        for _ in 0..4000 {
+            let mut text = String::new();
+            loop {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                match PIECES.get(usize::try_from(state % 36).unwrap_or(0)) {
+                    Some(piece) => text.push_str(piece),
+                    None => break,
+                }
+                text.push(' ');
+            }
+            let Ok(options) = text.parse::<TokenStream>() else {
+                continue;
+            };
+            for attribute in ATTRIBUTES {
+                drop(cached(attribute, options.clone(), &item));
+            }
+            drop(invalidator(options, &item));
+        }
+    }
+}

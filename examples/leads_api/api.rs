@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU32;
 
+use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Router;
 use cache_core::{CacheManager, FunctionStats};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,15 +28,23 @@ pub fn router(app: App) -> Router {
         .route("/popular", get(popular))
         .route("/stats", get(stats))
         .route("/health", get(health))
-        .fallback(|uri: Uri| async move { ApiError::new(StatusCode::NOT_FOUND, format!("there is no {uri}")) })
+        .fallback(
+            |uri: Uri| async move { ApiError::new(StatusCode::NOT_FOUND, format!("there is no {uri}")) },
+        )
         .method_not_allowed_fallback(|| async {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not take that method")
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this route does not take that method",
+            )
         })
         .with_state(app)
 }
 
 async fn show(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Lead>, ApiError> {
-    get_lead(&app.db, id).await?.map(Json).ok_or_else(|| ApiError::no_lead(id))
+    get_lead(&app.db, id)
+        .await?
+        .map(Json)
+        .ok_or_else(|| ApiError::no_lead(id))
 }
 
 #[derive(Deserialize)]
@@ -50,9 +58,14 @@ struct Search {
 }
 
 async fn list(State(app): State<App>, Query(search): Query<Search>) -> Result<Json<Vec<Lead>>, ApiError> {
-    let filters = Filters { city: search.city, status: search.status };
+    let filters = Filters {
+        city: search.city,
+        status: search.status,
+    };
     let page = search.page.unwrap_or(NonZeroU32::MIN);
-    Ok(Json(search_leads(&app.db, search.text.trim(), &filters, page).await?))
+    Ok(Json(
+        search_leads(&app.db, search.text.trim(), &filters, page).await?,
+    ))
 }
 
 async fn change(
@@ -60,18 +73,31 @@ async fn change(
     Path(id): Path<u64>,
     Json(changes): Json<Changes>,
 ) -> Result<Json<Lead>, ApiError> {
-    update_lead(&app.db, id, changes).await?.map(Json).ok_or_else(|| ApiError::no_lead(id))
+    if let Some(mistake) = changes.mistake() {
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, mistake));
+    }
+    update_lead(&app.db, id, changes)
+        .await?
+        .map(Json)
+        .ok_or_else(|| ApiError::no_lead(id))
 }
 
 async fn popular(State(app): State<App>) -> Json<Value> {
     let top = app.cache.popular_searches().top(10).await;
-    Json(top.into_iter().map(|(text, count)| json!({ "text": text, "count": count })).collect())
+    Json(
+        top.into_iter()
+            .map(|(text, count)| json!({ "text": text, "count": count }))
+            .collect(),
+    )
 }
 
 async fn stats(State(app): State<App>) -> Json<Value> {
     let stats = app.cache.stats();
-    let functions: serde_json::Map<_, _> =
-        stats.functions.iter().map(|(path, counted)| (path.clone(), counts(counted))).collect();
+    let functions: serde_json::Map<_, _> = stats
+        .functions
+        .iter()
+        .map(|(path, counted)| (path.clone(), counts(counted)))
+        .collect();
     Json(json!({
         "total": counts(&stats.total),
         "functions": functions,
@@ -134,7 +160,10 @@ struct ApiError {
 
 impl ApiError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self {
+            status,
+            message: message.into(),
+        }
     }
 
     fn no_lead(id: u64) -> Self {

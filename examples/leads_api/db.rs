@@ -28,8 +28,14 @@ struct Pool {
 impl Db {
     /// Opens a database file, and fills it when it is new.
     pub async fn open(path: impl Into<PathBuf>) -> anyhow::Result<Self> {
-        let pool = Pool { path: path.into(), idle: Mutex::default() };
-        let db = Self { pool: Arc::new(pool), permits: Arc::new(Semaphore::new(CONNECTIONS)) };
+        let pool = Pool {
+            path: path.into(),
+            idle: Mutex::default(),
+        };
+        let db = Self {
+            pool: Arc::new(pool),
+            permits: Arc::new(Semaphore::new(CONNECTIONS)),
+        };
         db.run(fill).await?;
         Ok(db)
     }
@@ -95,7 +101,11 @@ fn insert_leads(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut insert = transaction.prepare("INSERT INTO leads VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut dice = Dice(1);
     for id in 1..=LEADS {
-        let (first, last, company) = (dice.pick(&FIRST_NAMES), dice.pick(&LAST_NAMES), dice.pick(&COMPANIES));
+        let (first, last, company) = (
+            dice.pick(&FIRST_NAMES),
+            dice.pick(&LAST_NAMES),
+            dice.pick(&COMPANIES),
+        );
         let email = format!("{first}.{last}{id}@{company}.example").to_lowercase();
         insert.execute(params![
             id,
@@ -122,18 +132,56 @@ impl Dice {
 }
 
 const FIRST_NAMES: [&str; 20] = [
-    "Ada", "Alan", "Barbara", "Bjarne", "Dennis", "Donald", "Edsger", "Frances", "Grace", "Hedy", "Jean", "John",
-    "Katherine", "Ken", "Leslie", "Margaret", "Niklaus", "Radia", "Shafi", "Tony",
+    "Ada",
+    "Alan",
+    "Barbara",
+    "Bjarne",
+    "Dennis",
+    "Donald",
+    "Edsger",
+    "Frances",
+    "Grace",
+    "Hedy",
+    "Jean",
+    "John",
+    "Katherine",
+    "Ken",
+    "Leslie",
+    "Margaret",
+    "Niklaus",
+    "Radia",
+    "Shafi",
+    "Tony",
 ];
 const LAST_NAMES: [&str; 20] = [
-    "Allen", "Bauer", "Costa", "Dubois", "Eriksen", "Fischer", "Garcia", "Hopper", "Ivanov", "Jensen", "Kowalski",
-    "Larsen", "Moreau", "Novak", "Okafor", "Perez", "Rossi", "Silva", "Tanaka", "Weber",
+    "Allen", "Bauer", "Costa", "Dubois", "Eriksen", "Fischer", "Garcia", "Hopper", "Ivanov", "Jensen",
+    "Kowalski", "Larsen", "Moreau", "Novak", "Okafor", "Perez", "Rossi", "Silva", "Tanaka", "Weber",
 ];
 const COMPANIES: [&str; 12] = [
-    "Acme", "Borealis", "Cobalt", "Driftwood", "Ember", "Fjord", "Granite", "Harbor", "Indigo", "Juniper", "Kestrel",
+    "Acme",
+    "Borealis",
+    "Cobalt",
+    "Driftwood",
+    "Ember",
+    "Fjord",
+    "Granite",
+    "Harbor",
+    "Indigo",
+    "Juniper",
+    "Kestrel",
     "Lantern",
 ];
 const CITIES: [&str; 12] = [
-    "Amsterdam", "Berlin", "Copenhagen", "Dublin", "Edinburgh", "Florence", "Geneva", "Hamburg", "Istanbul", "Krakow",
-    "Lisbon", "Madrid",
+    "Amsterdam",
+    "Berlin",
+    "Copenhagen",
+    "Dublin",
+    "Edinburgh",
+    "Florence",
+    "Geneva",
+    "Hamburg",
+    "Istanbul",
+    "Krakow",
+    "Lisbon",
+    "Madrid",
 ];

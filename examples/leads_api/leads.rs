@@ -13,13 +13,23 @@ use crate::db::Db;
 /// One lead; key `lead:{lead_id}`, TTL from `LEAD_CACHE_TTL`.
 #[cache_lead_data(skip(db))]
 pub async fn get_lead(db: &Db, lead_id: u64) -> anyhow::Result<Option<Lead>> {
-    db.run(move |db| db.prepare_cached(FIND)?.query_row([lead_id.cast_signed()], lead).optional()).await
+    db.run(move |db| {
+        db.prepare_cached(FIND)?
+            .query_row([lead_id.cast_signed()], lead)
+            .optional()
+    })
+    .await
 }
 
 /// One page of the leads whose name, e-mail or company contains a text; key `search:{hash of the arguments}`, TTL from
 /// `SEARCH_CACHE_TTL`.
 #[cache_search_results(skip(db), popular = text)]
-pub async fn search_leads(db: &Db, text: &str, filters: &Filters, page: NonZeroU32) -> anyhow::Result<Vec<Lead>> {
+pub async fn search_leads(
+    db: &Db,
+    text: &str,
+    filters: &Filters,
+    page: NonZeroU32,
+) -> anyhow::Result<Vec<Lead>> {
     let (text, filters) = (text.to_ascii_lowercase(), filters.clone());
     db.run(move |db| {
         let arguments = named_params! {
@@ -73,6 +83,7 @@ const UPDATE: &str = "
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Lead {
+    /// SQLite's integers are signed. An id beyond them wraps to a negative one, which no lead has.
     pub id: u64,
     pub name: String,
     pub email: String,
@@ -97,6 +108,22 @@ pub struct Changes {
     pub company: Option<String>,
     pub city: Option<String>,
     pub status: Option<Status>,
+}
+
+impl Changes {
+    /// Why they cannot be made, if they cannot.
+    pub fn mistake(&self) -> Option<&'static str> {
+        let texts = [&self.name, &self.email, &self.company, &self.city];
+        let blank = |text: &String| text.trim().is_empty();
+        if texts.iter().all(|text| text.is_none()) && self.status.is_none() {
+            return Some("name a field to change: `name`, `email`, `company`, `city` or `status`");
+        }
+        texts
+            .into_iter()
+            .flatten()
+            .any(blank)
+            .then_some("a field cannot be made empty")
+    }
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -132,13 +159,16 @@ impl ToSql for Status {
 impl FromSql for Status {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let name = value.as_str()?;
-        Self::ALL.into_iter().find(|status| status.name() == name).ok_or(FromSqlError::InvalidType)
+        Self::ALL
+            .into_iter()
+            .find(|status| status.name() == name)
+            .ok_or(FromSqlError::InvalidType)
     }
 }
 
 fn lead(row: &Row<'_>) -> rusqlite::Result<Lead> {
     Ok(Lead {
-        id: row.get("id")?,
+        id: row.get::<_, i64>("id")?.cast_unsigned(),
         name: row.get("name")?,
         email: row.get("email")?,
         company: row.get("company")?,

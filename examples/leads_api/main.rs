@@ -9,6 +9,8 @@ mod db;
 mod leads;
 
 use std::env;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use cache_core::CacheManager;
@@ -19,23 +21,45 @@ use crate::api::App;
 use crate::db::Db;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
+async fn serve() -> anyhow::Result<()> {
     let cache = CacheManager::from_env().await?;
     cache.install();
 
     let path = env::var("LEADS_DB").unwrap_or_else(|_| "leads.db".to_owned());
-    let db = Db::open(&path).await.with_context(|| format!("cannot use the database `{path}`"))?;
+    let db = Db::open(&path)
+        .await
+        .with_context(|| format!("cannot use the database `{path}`"))?;
 
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
-    let port: u16 = port.parse().with_context(|| format!("PORT is `{port}`; it takes a number from 0 to 65535"))?;
-    let listener =
-        TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("cannot listen on port {port}"))?;
+    let port: u16 = port
+        .parse()
+        .with_context(|| format!("PORT is `{port}`; it takes a number from 0 to 65535"))?;
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("cannot listen on port {port}"))?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let app = App { db, cache: cache.clone() };
-    axum::serve(listener, api::router(app)).with_graceful_shutdown(interrupted()).await?;
+    let app = App {
+        db,
+        cache: cache.clone(),
+    };
+    axum::serve(listener, api::router(app))
+        .with_graceful_shutdown(interrupted())
+        .await?;
     // Invalidations that Redis has not taken yet are sent once more.
     cache.close().await;
     Ok(())

@@ -1,12 +1,12 @@
 //! Reads a trace file into the keys that were asked for, in their order. It is read whole before it is replayed, so
 //! that a replay measures the cache and not the file.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
@@ -14,27 +14,33 @@ use ruzstd::decoding::StreamingDecoder;
 pub struct Trace(Vec<Range<u64>>);
 
 impl Trace {
-    /// Reads a file. Its name tells its format.
+    /// Reads a file. The end of its name tells its format.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let (format, compression) = match name.strip_suffix(".xz").or_else(|| name.strip_suffix(".zst")) {
-            Some(inner) => (inner, &name[inner.len()..]),
-            None => (&*name, ""),
-        };
-        let parse = if format.ends_with(".trace") {
+        let name = path.to_string_lossy();
+        let (name, decompress): (&str, fn(Vec<u8>) -> io::Result<Vec<u8>>) =
+            if let Some(name) = name.strip_suffix(".xz") {
+                (name, from_xz)
+            } else if let Some(name) = name.strip_suffix(".zst") {
+                (name, from_zstd)
+            } else {
+                (&name, Ok)
+            };
+        let parse = if name.ends_with(".trace") {
             parse_keys
-        } else if format.ends_with(".lis") {
+        } else if name.ends_with(".lis") {
             parse_lines
         } else {
-            bail!("the name ends in no known format; known are `.trace` and `.lis`, also with `.xz` or `.zst` behind");
+            bail!(
+                "its name has to end in `.trace` or `.lis`, with `.xz` or `.zst` behind it if it is compressed"
+            );
         };
-        let file = File::open(path)?;
-        let bytes: Box<dyn Read> = match compression {
-            ".xz" => Box::new(XzReader::new(file, true)),
-            ".zst" => Box::new(StreamingDecoder::new(file).context("this is not zstd, or it is cut short")?),
-            _ => Box::new(file),
-        };
-        parse(&mut BufReader::new(bytes)).map(Self)
+        let content =
+            decompress(fs::read(path)?).map_err(|error| anyhow!("it is damaged or cut short: {error}"))?;
+        let trace = Self(parse(&content)?);
+        if trace.len() == 0 {
+            bail!("it holds no requests");
+        }
+        Ok(trace)
     }
 
     /// How many requests there are.
@@ -42,38 +48,67 @@ impl Trace {
         self.0.iter().map(|keys| keys.end - keys.start).sum()
     }
 
-    /// The keys, one for each request.
+    /// The key of each request.
     pub fn keys(&self) -> impl Iterator<Item = u64> {
         self.0.iter().cloned().flatten()
     }
 }
 
-/// Big-endian 32-bit keys.
-fn parse_keys(bytes: &mut dyn BufRead) -> anyhow::Result<Vec<Range<u64>>> {
+fn from_xz(compressed: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    bytes.read_to_end(&mut content).context(UNREADABLE)?;
-    let (keys, rest) = content.as_chunks::<4>();
-    if !rest.is_empty() {
-        bail!("the file is cut short: {} bytes remain after {} keys of 4 bytes", rest.len(), keys.len());
+    XzReader::new(compressed.as_slice(), true).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// The decoder reads one frame, and a file may have several.
+fn from_zstd(compressed: Vec<u8>) -> io::Result<Vec<u8>> {
+    let (mut rest, mut content) = (compressed.as_slice(), Vec::new());
+    while !rest.is_empty() {
+        StreamingDecoder::new(&mut rest)
+            .map_err(io::Error::other)?
+            .read_to_end(&mut content)?;
     }
-    Ok(keys.iter().map(|key| u64::from(u32::from_be_bytes(*key))).map(|key| key..key + 1).collect())
+    Ok(content)
+}
+
+/// Big-endian 32-bit keys, one after another.
+fn parse_keys(content: &[u8]) -> anyhow::Result<Vec<Range<u64>>> {
+    let (keys, rest) = content.as_chunks();
+    if !rest.is_empty() {
+        bail!(
+            "it is cut short: after {} keys of 4 bytes there are {} bytes left",
+            keys.len(),
+            rest.len()
+        );
+    }
+    let keys = keys.iter().map(|key| u64::from(u32::from_be_bytes(*key)));
+    Ok(keys.map(|key| key..key + 1).collect())
 }
 
 /// Lines `first count ignored request`.
-fn parse_lines(bytes: &mut dyn BufRead) -> anyhow::Result<Vec<Range<u64>>> {
-    let lines: Vec<String> = bytes.lines().collect::<io::Result<_>>().context(UNREADABLE)?;
-    let parse = |(index, line): (usize, &String)| {
+fn parse_lines(content: &[u8]) -> anyhow::Result<Vec<Range<u64>>> {
+    let lines = str::from_utf8(content).context("it is no text")?.lines();
+    let parse = |(index, line)| {
         parse_line(line).with_context(|| {
-            format!("line {} is `{line}`; it takes four numbers, `first count ignored request`", index + 1)
+            format!(
+                "line {} is `{line}`; it takes `first count ignored request`, four numbers",
+                index + 1
+            )
         })
     };
-    lines.iter().enumerate().map(parse).collect()
+    (0_usize..).zip(lines).map(parse).collect()
 }
 
 fn parse_line(line: &str) -> Option<Range<u64>> {
-    let numbers: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
-    let &[first, count, _, _] = numbers.as_slice() else { return None };
-    Some(first..first.checked_add(count)?)
+    let numbers: Vec<u64> = line
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    let [first, count, _ignored, _request] = numbers[..] else {
+        return None;
+    };
+    // One request for more keys than fit in here is no trace but damage.
+    let count = u32::try_from(count).ok()?;
+    Some(first..first.checked_add(count.into())?)
 }
-
-const UNREADABLE: &str = "the file is damaged or cut short";

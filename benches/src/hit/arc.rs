@@ -14,4 +14,4 @@ pub fn load(id: u64) -> Value {
 
 #[path = "candidates.rs"]
 mod candidates;
-pub use candidates::rows;
+pub use candidates::{check, rows};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cache_core::{CacheManager, cache_result};
 
 use super::{Value, load};
-use crate::data::CAPACITY;
+use crate::data::{CAPACITY, KEYS};
 use crate::hit::row::{Row, block_on, row, row_in};
 use crate::redis_server::shared;
 
@@ -49,4 +49,13 @@ pub fn rows() -> Vec<Row> {
         row("ours: manager = .., memory before Redis", by_option),
         row_in(tiered(), "ours: in a scope, memory before Redis", plain),
     ]
+}
+
+/// Panics unless all that was measured was hits in memory.
+pub fn check() {
+    let stats = tiered().stats().total;
+    assert!(
+        stats.loads + stats.redis_hits <= KEYS as u64,
+        "these were no hits: {stats:?}"
+    );
 }

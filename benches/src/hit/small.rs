@@ -10,4 +10,4 @@ pub use crate::data::item as load;
 
 #[path = "candidates.rs"]
 mod candidates;
-pub use candidates::rows;
+pub use candidates::{check, rows};

@@ -2,16 +2,18 @@
 //! Everything that does not depend on the types is in `load`. Invariant: a hit allocates nothing.
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
-use super::shape::{Seen, Shape, Shaped, Share};
+use super::shape::{Coded, Seen, Shape, Shaped, Share};
 use super::site::Site;
 use super::{Core, current};
 use crate::codec::{Codec, Encoded, Value};
 use crate::key::KeyWriter;
 use crate::memory::Content;
+use crate::stats::LaneId;
 
 /// Whether a call reads and writes the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,104 +39,106 @@ impl Mode {
 }
 
 /// A call that has to run its function, or to wait for one that does.
-pub struct Miss<S: Shape> {
+pub struct Miss<S: Shape, H> {
     /// Nothing when the call passes the cache by.
-    ticket: Option<Ticket>,
-    share: Share<S::Ret>,
+    ticket: Option<Box<Ticket>>,
+    types: PhantomData<fn() -> (S, H)>,
 }
 
-impl<S: Shape> std::fmt::Debug for Miss<S> {
+impl<S: Shape, H> std::fmt::Debug for Miss<S, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Miss").field("key", &self.ticket.as_ref().map(|ticket| &ticket.key)).finish_non_exhaustive()
     }
 }
 
 enum Probe<T> {
-    Hit(T),
+    Hit(Arc<T>),
     Absent,
-    Slow(Option<Ticket>),
+    /// Nothing that is fresh and of the right type, or the cache is not to be asked.
+    Nothing,
 }
 
 /// The cached result of a call, or what it takes to get it.
 #[inline]
-pub(crate) fn lookup<S: Shape>(
+pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     site: &'static Site,
     _: Shaped<S>,
-    codec: Option<Codec>,
-    share: Share<S::Ret>,
+    _: C,
+    _: H,
     manager: Option<&Arc<Core>>,
     mode: Mode,
     render: impl FnOnce(&mut KeyWriter),
-) -> Result<S::Ret, Miss<S>> {
+) -> Result<S::Ret, Miss<S, H>> {
     let mut writer = KeyWriter::new();
     render(&mut writer);
-    let failed = writer.has_failed();
-    let key = writer.finish();
-    let probe = current::with(manager, |core, lane| {
-        if !core.is_on() || mode == Mode::Bypass || failed {
-            return Probe::Slow(None);
-        }
-        let hash = core.memory.hash(key);
-        if mode == Mode::Use && core.in_memory(site.tier) {
-            let hit = core.memory.fresh(hash, key, |entry| match &entry.content {
-                Content::Value(value) if value.is::<S::Stored>() => Probe::Hit(Arc::clone(value)),
-                Content::Absent => Probe::Absent,
-                _ => Probe::Slow(None),
-            });
-            match hit {
-                Some(Probe::Hit(value)) => {
-                    if let Ok(value) = value.downcast::<S::Stored>() {
-                        core.stats.of(site.id(), site.path()).hit(lane);
-                        return Probe::Hit(value);
-                    }
+    if mode == Mode::Use && !writer.has_failed() {
+        let key = writer.finish();
+        let probe = current::with(manager, |core, lane| probe::<S::Stored>(core, lane, site, key));
+        match probe {
+            Probe::Hit(value) => return Ok(S::give(value)),
+            Probe::Absent => {
+                if let Some(ret) = S::absent() {
+                    return Ok(ret);
                 }
-                Some(Probe::Absent) => {
-                    core.stats.of(site.id(), site.path()).hit(lane);
-                    return Probe::Absent;
-                }
-                _ => {}
             }
+            Probe::Nothing => {}
         }
-        Probe::Slow(Some(ticket(core, site, codec, key, hash, mode)))
-    });
-    let ticket = match probe {
-        Probe::Hit(value) => return Ok(S::give(&value)),
-        Probe::Absent => match S::absent() {
-            Some(ret) => return Ok(ret),
-            None => None,
-        },
-        Probe::Slow(ticket) => ticket,
-    };
-    Err(Miss { ticket, share })
+    }
+    Err(Miss::new(ticket(manager, site, C::codec, &mut writer, mode)))
 }
 
-#[cold]
-#[inline(never)]
-fn ticket(
-    core: &Arc<Core>,
-    site: &'static Site,
-    codec: Option<Codec>,
-    key: &str,
-    hash: u64,
-    mode: Mode,
-) -> Ticket {
-    Ticket {
-        core: Arc::clone(core),
-        key: Arc::from(key),
-        hash,
-        counters: Arc::clone(core.stats.of(site.id(), site.path())),
-        site: Some(site),
-        codec,
-        refresh: mode == Mode::Refresh,
-        ttl: None,
-        stale_if_error: None,
+#[inline]
+fn probe<T: Send + Sync + 'static>(core: &Core, lane: LaneId, site: &'static Site, key: &[u8]) -> Probe<T> {
+    if !core.serves(site.tier) {
+        return Probe::Nothing;
+    }
+    let hash = core.memory.hash(key);
+    let found = core.memory.fresh(hash, key, |entry| match &entry.content {
+        Content::Value(value) => Arc::clone(value).downcast::<T>().map_or(Probe::Nothing, Probe::Hit),
+        Content::Absent => Probe::Absent,
+        Content::Encoded(_) => Probe::Nothing,
+    });
+    match found {
+        None | Some(Probe::Nothing) => Probe::Nothing,
+        Some(hit) => {
+            core.stats.of(site.id(), site.path()).hit(lane);
+            hit
+        }
     }
 }
 
-impl<S: Shape> Miss<S> {
-    /// A call that the manager makes for a raw key.
-    pub(crate) fn direct(ticket: Option<Ticket>, share: Share<S::Ret>) -> Self {
-        Self { ticket, share }
+/// What a call that is no hit goes on with; nothing when it passes the cache by.
+#[cold]
+#[inline(never)]
+fn ticket(
+    manager: Option<&Arc<Core>>,
+    site: &'static Site,
+    codec: fn() -> Option<Codec>,
+    writer: &mut KeyWriter,
+    mode: Mode,
+) -> Option<Box<Ticket>> {
+    let core = current::with(manager, |core, _| Arc::clone(core));
+    if !core.is_on() || mode == Mode::Bypass || writer.has_failed() {
+        return None;
+    }
+    // The writer puts nothing but text into keys.
+    let key = std::str::from_utf8(writer.finish()).ok()?;
+    Some(Box::new(Ticket {
+        hash: core.memory.hash(key),
+        key: Arc::from(key),
+        counters: Arc::clone(core.stats.of(site.id(), site.path())),
+        site: Some(site),
+        codec: codec(),
+        refresh: mode == Mode::Refresh,
+        ttl: None,
+        stale_if_error: None,
+        core,
+    }))
+}
+
+impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
+    pub(crate) fn new(ticket: Option<Box<Ticket>>) -> Self {
+        Self { ticket, types: PhantomData }
     }
 
     /// The TTL that an expression of the attribute gave.
@@ -158,14 +162,14 @@ impl<S: Shape> Miss<S> {
                 Some(ret) => return ret,
                 None => ticket.alone(),
             },
-            Begun::Failed(error) => match (self.share.import)(error.as_ref()) {
+            Begun::Failed(error) => match H::import(error.as_ref()) {
                 Some(ret) => return ret,
                 None => ticket.alone(),
             },
         };
         let started = Instant::now();
         let ret = run.drive(load).await;
-        let loaded = loaded::<S>(&ret, verdict, self.share);
+        let loaded = loaded::<S, H>(&ret, verdict);
         match finish(&ticket, run, loaded, started).await {
             Some(stale) => give::<S>(&stale, ticket.codec).unwrap_or(ret),
             None => ret,
@@ -177,11 +181,7 @@ async fn finish(ticket: &Ticket, run: Run, loaded: Loaded, started: Instant) -> 
     ticket.finish(run, loaded, started).await
 }
 
-fn loaded<S: Shape>(
-    ret: &S::Ret,
-    verdict: impl FnOnce(&S::Value) -> Verdict,
-    share: Share<S::Ret>,
-) -> Loaded {
+fn loaded<S: Shape, H: Share<S::Ret>>(ret: &S::Ret, verdict: impl FnOnce(&S::Value) -> Verdict) -> Loaded {
     match S::see(ret) {
         Seen::Value(value) => {
             let verdict = verdict(value);
@@ -191,7 +191,7 @@ fn loaded<S: Shape>(
             }
         }
         Seen::Absent => Loaded::Absent,
-        Seen::Failed => Loaded::Failed((share.export)(ret)),
+        Seen::Failed => Loaded::Failed(H::export(ret)),
     }
 }
 
@@ -202,7 +202,7 @@ fn give<S: Shape>(content: &Content, codec: Option<Codec>) -> Option<S::Ret> {
         Content::Value(value) => Arc::clone(value),
         Content::Encoded(encoded) => decoded(encoded, codec?, |value| value.is::<S::Stored>())?,
     };
-    value.downcast::<S::Stored>().ok().map(|value| S::give(&value))
+    value.downcast::<S::Stored>().ok().map(S::give)
 }
 
 /// The decoded form of an encoded value. The first type that is asked for is remembered.

@@ -34,15 +34,24 @@ thread_local! {
 pub(crate) fn with<R>(given: Option<&Arc<Core>>, see: impl Fn(&Arc<Core>, LaneId) -> R) -> R {
     let found = LOCAL.try_with(|local| {
         let local = local.try_borrow().ok()?;
-        let current = given.or(local.scope.as_ref()).or_else(|| {
-            local.installed.as_ref().filter(|_| local.seen == INSTALLATIONS.load(Ordering::Acquire))
-        })?;
+        let current = match (given, &local.scope, &local.installed) {
+            (Some(core), _, _) | (None, Some(core), _) => core,
+            (None, None, Some(core)) if local.seen == INSTALLATIONS.load(Ordering::Acquire) => core,
+            _ => return None,
+        };
         Some(see(current, local.lane.0))
     });
     match found {
         Ok(Some(result)) => result,
-        _ => see(&given.map_or_else(installed, Arc::clone), LaneLease::SHARED),
+        _ => without_local(given, see),
     }
+}
+
+/// The same for a thread that does not know the installed manager yet, or is ending.
+#[cold]
+#[inline(never)]
+fn without_local<R>(given: Option<&Arc<Core>>, see: impl Fn(&Arc<Core>, LaneId) -> R) -> R {
+    see(&given.map_or_else(installed, Arc::clone), LaneLease::SHARED)
 }
 
 /// The manager of this call, to keep.

@@ -153,7 +153,7 @@ impl Ticket {
             match core.memory.admit(self.hash, &self.key, in_memory) {
                 Admission::Ready => {
                     if let Some(content) =
-                        core.memory.fresh(self.hash, &self.key, |entry| entry.content.clone())
+                        core.memory.fresh(self.hash, self.key.as_bytes(), |entry| entry.content.clone())
                     {
                         self.counters.hit(crate::stats::LaneLease::SHARED);
                         return Begun::Content(content);

@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) generations: Generations,
     pub(crate) popular: popular::Popular,
     pub(crate) pending: remove::Pending,
+    /// Which tiers a hit in memory may come from, by [`Tier`]; none when the cache is off.
+    serves: [AtomicBool; 3],
     closed: AtomicBool,
 }
 
@@ -88,7 +90,7 @@ impl Core {
     }
 
     fn with_remote(config: Config, remote: Option<Remote>) -> Self {
-        Self {
+        let core = Self {
             memory: MemoryStore::new(&config),
             remote,
             prefix: config.full_prefix(),
@@ -96,9 +98,14 @@ impl Core {
             generations: Generations::default(),
             popular: popular::Popular::default(),
             pending: remove::Pending::default(),
+            serves: Default::default(),
             closed: AtomicBool::new(false),
             config,
+        };
+        for tier in [Tier::Both, Tier::Memory, Tier::Redis] {
+            core.serves[tier as usize].store(core.config.enabled && core.in_memory(tier), Ordering::Relaxed);
         }
+        core
     }
 
     /// A manager of memory with the defaults, which are in range.
@@ -107,18 +114,23 @@ impl Core {
     }
 
     /// Whether functions are cached at all.
-    #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.config.enabled && !self.closed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        self.serves.iter().for_each(|serves| serves.store(false, Ordering::Relaxed));
         self.memory.clear();
     }
 
-    /// Whether entries of this tier are held in memory.
+    /// Whether a hit in memory may be looked for.
     #[inline]
+    pub(crate) fn serves(&self, tier: Tier) -> bool {
+        self.serves[tier as usize].load(Ordering::Relaxed)
+    }
+
+    /// Whether entries of this tier are held in memory.
     pub(crate) fn in_memory(&self, tier: Tier) -> bool {
         // An entry that is for Redis alone is held in memory where there is no Redis.
         match tier {

@@ -4,6 +4,9 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::SharedError;
+use crate::codec::Codec;
+
 /// What a function's result holds.
 #[derive(Debug)]
 pub enum Seen<'a, V> {
@@ -32,7 +35,7 @@ pub trait Shape: View {
     /// The value, to be shared.
     fn share(ret: &Self::Ret) -> Option<Arc<Self::Stored>>;
     /// A result that holds the value.
-    fn give(value: &Arc<Self::Stored>) -> Self::Ret;
+    fn give(value: Arc<Self::Stored>) -> Self::Ret;
     /// A result that holds nothing, where there is one.
     fn absent() -> Option<Self::Ret>;
     /// What is inside, as it is stored.
@@ -68,8 +71,8 @@ impl<T: Kept> Shape for Plain<T> {
         Some(Arc::new(ret.clone()))
     }
     #[inline]
-    fn give(value: &Arc<T>) -> T {
-        T::clone(value)
+    fn give(value: Arc<T>) -> T {
+        T::clone(&value)
     }
     fn absent() -> Option<T> {
         None
@@ -97,8 +100,8 @@ impl<T: Send + Sync + 'static> Shape for Shared<T> {
         Some(Arc::clone(ret))
     }
     #[inline]
-    fn give(value: &Arc<T>) -> Arc<T> {
-        Arc::clone(value)
+    fn give(value: Arc<T>) -> Arc<T> {
+        value
     }
     fn absent() -> Option<Arc<T>> {
         None
@@ -129,7 +132,7 @@ impl<S: Shape, E> Shape for Fallible<S, E> {
         S::share(ret.as_ref().ok()?)
     }
     #[inline]
-    fn give(value: &Arc<S::Stored>) -> Self::Ret {
+    fn give(value: Arc<S::Stored>) -> Self::Ret {
         Ok(S::give(value))
     }
     fn absent() -> Option<Self::Ret> {
@@ -161,7 +164,7 @@ impl<S: Shape> Shape for Optional<S> {
         S::share(ret.as_ref()?)
     }
     #[inline]
-    fn give(value: &Arc<S::Stored>) -> Self::Ret {
+    fn give(value: Arc<S::Stored>) -> Self::Ret {
         Some(S::give(value))
     }
     fn absent() -> Option<Self::Ret> {
@@ -193,7 +196,7 @@ impl<S: Shape> Shape for InJson<S> {
         S::share(&ret.0)
     }
     #[inline]
-    fn give(value: &Arc<S::Stored>) -> Self::Ret {
+    fn give(value: Arc<S::Stored>) -> Self::Ret {
         axum::Json(S::give(value))
     }
     fn absent() -> Option<Self::Ret> {
@@ -334,67 +337,116 @@ pub mod peel {
 }
 
 /// How the error of one caller becomes that of another.
+pub trait Share<R> {
+    /// The error, in a form that all can have.
+    fn export(ret: &R) -> Option<Arc<dyn std::any::Any + Send + Sync>>;
+    /// A result with that error.
+    fn import(error: &(dyn std::any::Any + Send + Sync)) -> Option<R>;
+}
+
+/// The error is cloned.
 #[derive(Debug)]
-pub struct Share<R> {
-    pub(crate) export: fn(&R) -> Option<Arc<dyn std::any::Any + Send + Sync>>,
-    pub(crate) import: fn(&(dyn std::any::Any + Send + Sync)) -> Option<R>,
-}
+pub struct Cloned;
 
-impl<R> Clone for Share<R> {
-    fn clone(&self) -> Self {
-        *self
+impl<T, E: Clone + Send + Sync + 'static> Share<Result<T, E>> for Cloned {
+    fn export(ret: &Result<T, E>) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        Some(Arc::new(ret.as_ref().err()?.clone()))
+    }
+    fn import(error: &(dyn std::any::Any + Send + Sync)) -> Option<Result<T, E>> {
+        Some(Err(error.downcast_ref::<E>()?.clone()))
     }
 }
 
-impl<R> Copy for Share<R> {}
+/// The error is told as a [`SharedError`].
+#[derive(Debug)]
+pub struct Told;
 
-/// The ways to share an error, the better first.
+impl<T, E: From<SharedError> + std::fmt::Display> Share<Result<T, E>> for Told {
+    fn export(ret: &Result<T, E>) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        // The alternate form of some errors has their causes in it.
+        Some(Arc::new(SharedError::new(format!("{:#}", ret.as_ref().err()?))))
+    }
+    fn import(error: &(dyn std::any::Any + Send + Sync)) -> Option<Result<T, E>> {
+        Some(Err(error.downcast_ref::<SharedError>()?.clone().into()))
+    }
+}
+
+/// There is no error, or it cannot be shared.
+#[derive(Debug)]
+pub struct Unshared;
+
+impl<R> Share<R> for Unshared {
+    fn export(_: &R) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        None
+    }
+    fn import(_: &(dyn std::any::Any + Send + Sync)) -> Option<R> {
+        None
+    }
+}
+
+/// The choice between the ways to share an error, the better first.
 pub mod share {
-    use std::fmt::Display;
-
     use super::*;
-    use crate::SharedError;
 
-    /// The error is cloned.
-    pub trait ByClone<R> {
+    /// The error can be cloned.
+    pub trait ByClone {
         /// How.
-        fn share(&self) -> Share<R>;
-    }
-
-    impl<T, E: Clone + Send + Sync + 'static> ByClone<Result<T, E>> for &&Tag<Bare, Result<T, E>> {
-        fn share(&self) -> Share<Result<T, E>> {
-            Share {
-                export: |ret| Some(Arc::new(ret.as_ref().err()?.clone())),
-                import: |error| Some(Err(error.downcast_ref::<E>()?.clone())),
-            }
+        fn share(&self) -> Cloned {
+            Cloned
         }
     }
 
-    /// The error is told as a [`SharedError`].
-    pub trait ByMessage<R> {
-        /// How.
-        fn share(&self) -> Share<R>;
-    }
+    impl<T, E: Clone + Send + Sync + 'static> ByClone for &&Tag<Bare, Result<T, E>> {}
 
-    impl<T, E: From<SharedError> + Display> ByMessage<Result<T, E>> for &Tag<Bare, Result<T, E>> {
-        fn share(&self) -> Share<Result<T, E>> {
-            Share {
-                // The alternate form of some errors has their causes in it.
-                export: |ret| Some(Arc::new(SharedError::new(format!("{:#}", ret.as_ref().err()?)))),
-                import: |error| Some(Err(error.downcast_ref::<SharedError>()?.clone().into())),
-            }
+    /// The error can be told.
+    pub trait ByMessage {
+        /// How.
+        fn share(&self) -> Told {
+            Told
         }
     }
 
-    /// There is no error, or it cannot be shared.
-    pub trait NotAtAll<R> {
+    impl<T, E: From<SharedError> + std::fmt::Display> ByMessage for &Tag<Bare, Result<T, E>> {}
+
+    /// Neither.
+    pub trait NotAtAll {
         /// How.
-        fn share(&self) -> Share<R>;
+        fn share(&self) -> Unshared {
+            Unshared
+        }
     }
 
-    impl<R> NotAtAll<R> for Tag<Bare, R> {
-        fn share(&self) -> Share<R> {
-            Share { export: |_| None, import: |_| None }
-        }
+    impl<R> NotAtAll for Tag<Bare, R> {}
+}
+
+/// How values are written and read, if they are.
+pub trait Coded {
+    /// The codec.
+    fn codec() -> Option<Codec>;
+}
+
+/// Values are written by their `Serialize`.
+#[derive(Debug)]
+pub struct BySerde<T>(PhantomData<fn() -> T>);
+
+impl<T> BySerde<T> {
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static> Coded for BySerde<T> {
+    fn codec() -> Option<Codec> {
+        Some(crate::codec::of::<T>())
+    }
+}
+
+/// Values stay in this process.
+#[derive(Debug)]
+pub struct NotCoded;
+
+impl Coded for NotCoded {
+    fn codec() -> Option<Codec> {
+        None
     }
 }

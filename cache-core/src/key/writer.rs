@@ -28,6 +28,16 @@ const PLAIN: [bool; 256] = {
     }
     table
 };
+/// The other bytes, as 1.
+const SPECIAL: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = !PLAIN[byte] as u8;
+        byte += 1;
+    }
+    table
+};
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Where a [`CacheKey`](crate::CacheKey) writes itself.
@@ -51,14 +61,14 @@ impl KeyWriter {
         Self { text: ArrayVec::new_const(), spill: Vec::new(), end: 0, depth: 0, failed: false }
     }
 
-    /// The finished key. A text that is too long keeps its beginning and ends in the SHA-256 of the whole.
+    /// The bytes of the finished key, which are UTF-8. A text that is too long keeps its beginning and ends in the
+    /// SHA-256 of the whole.
     #[inline]
-    pub(crate) fn finish(&mut self) -> &str {
+    pub(crate) fn finish(&mut self) -> &[u8] {
         if !self.spill.is_empty() {
             self.shorten();
         }
-        // Only whole strings and ASCII are ever written.
-        std::str::from_utf8(&self.text).unwrap_or_default()
+        &self.text
     }
 
     /// There is no key: a value could not be written.
@@ -97,16 +107,18 @@ impl KeyWriter {
 
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
-        if self.spill.is_empty() && self.text.try_extend_from_slice(bytes).is_ok() {
-            return;
+        // Once something did not fit, this buffer is full, so that nothing is written here any more.
+        if self.text.try_extend_from_slice(bytes).is_err() {
+            self.overflow(bytes);
         }
-        self.overflow(bytes);
     }
 
     #[cold]
     fn overflow(&mut self, bytes: &[u8]) {
         if self.spill.is_empty() {
             self.spill.extend_from_slice(&self.text);
+            let rest = self.text.remaining_capacity();
+            self.text.extend(std::iter::repeat_n(0, rest));
         }
         self.spill.extend_from_slice(bytes);
     }
@@ -129,7 +141,9 @@ impl KeyWriter {
     #[inline]
     pub fn text(&mut self, text: &str) {
         let bytes = text.as_bytes();
-        if self.end == 0 && self.depth == 0 && !bytes.is_empty() && bytes.iter().all(|b| PLAIN[usize::from(*b)]) {
+        // Without an early exit this loop is short enough to be unrolled.
+        let special = bytes.iter().fold(0, |special, byte| special | SPECIAL[usize::from(*byte)]);
+        if special | self.end | self.depth == 0 && !bytes.is_empty() {
             self.bytes(bytes);
         } else {
             self.escaped(bytes);
@@ -255,7 +269,14 @@ impl KeyWriter {
     }
 
     fn cut(&mut self, len: usize) {
-        if self.spill.is_empty() { self.text.truncate(len) } else { self.spill.truncate(len) }
+        if self.spill.is_empty() {
+            self.text.truncate(len);
+        } else if len == 0 {
+            self.spill.clear();
+            self.text.clear();
+        } else {
+            self.spill.truncate(len);
+        }
     }
 }
 
@@ -276,7 +297,7 @@ mod tests {
     fn render(write: impl FnOnce(&mut KeyWriter)) -> String {
         let mut writer = KeyWriter::new();
         write(&mut writer);
-        writer.finish().to_owned()
+        String::from_utf8(writer.finish().to_vec()).unwrap()
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::codec;
 use crate::engine::Core;
 use crate::engine::call::Miss;
 use crate::engine::load::{Ticket, Verdict};
-use crate::engine::shape::{Fallible, Plain, Share};
+use crate::engine::shape::{Fallible, Plain, Unshared};
 
 /// A value to be read or loaded; see [`CacheManager::get_or_fetch`](crate::CacheManager::get_or_fetch). It does nothing
 /// until awaited.
@@ -65,7 +65,8 @@ where
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let core = self.core;
-            let ticket = core.is_on().then(|| Ticket {
+            let ticket = core.is_on().then(|| {
+                Box::new(Ticket {
                 core: Arc::clone(core),
                 hash: core.memory.hash(&self.key),
                 key: Arc::from(self.key),
@@ -75,9 +76,8 @@ where
                 refresh: false,
                 ttl: self.ttl,
                 stale_if_error: self.stale_if_error,
-            });
-            let share = Share { export: |_| None, import: |_| None };
-            let miss = Miss::<Fallible<Plain<T>, E>>::direct(ticket, share);
+            })});
+            let miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);
             let load = self.load;
             miss.load(async move { load().await }, |_| Verdict::store()).await
         })

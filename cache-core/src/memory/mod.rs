@@ -80,9 +80,9 @@ impl MemoryStore {
     }
 
     #[inline]
-    pub(crate) fn hash(&self, key: &str) -> u64 {
+    pub(crate) fn hash(&self, key: impl AsRef<[u8]>) -> u64 {
         let mut hasher = self.seed.build_hasher();
-        hasher.write(key.as_bytes());
+        hasher.write(key.as_ref());
         hasher.finish()
     }
 
@@ -103,9 +103,9 @@ impl MemoryStore {
 
     /// Looks at the fresh entry of a key. `see` runs under the lock.
     #[inline]
-    pub(crate) fn fresh<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
+    pub(crate) fn fresh<R>(&self, hash: u64, key: impl AsRef<[u8]>, see: impl FnOnce(&Entry) -> R) -> Option<R> {
         let shard = self.read_shard(hash);
-        let entry = shard.find(hash, key)?;
+        let entry = shard.find(hash, key.as_ref())?;
         if clock::now() < entry.fresh_until && entry.stands() {
             shard.touch(entry);
             return Some(see(entry));
@@ -116,7 +116,7 @@ impl MemoryStore {
     /// Looks at the entry of a key, fresh or stale, without counting it as a use. `see` runs under the lock.
     pub(crate) fn any<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
         let shard = self.read_shard(hash);
-        let entry = shard.find(hash, key)?;
+        let entry = shard.find(hash, key.as_bytes())?;
         (clock::now() < entry.serve_until && entry.stands()).then(|| see(entry))
     }
 
@@ -124,7 +124,7 @@ impl MemoryStore {
     pub(crate) fn admit(&self, hash: u64, key: &str, fresh_wanted: bool) -> Admission {
         let mut shard = self.write_shard(hash);
         if fresh_wanted
-            && let Some(entry) = shard.find(hash, key)
+            && let Some(entry) = shard.find(hash, key.as_bytes())
             && clock::now() < entry.fresh_until
             && entry.stands()
         {
@@ -199,10 +199,10 @@ impl MemoryStore {
             }
             let before = (shard.entries.len(), shard.bytes);
             shard.sweep(clock::now(), &mut dead);
-            let newer = shard.find(hash, key).is_some_and(|entry| entry.number > number && entry.stands());
+            let newer = shard.find(hash, key.as_bytes()).is_some_and(|entry| entry.number > number && entry.stands());
             if !newer {
                 if fits {
-                    let replaces = shard.find(hash, key).map(|entry| entry.weight);
+                    let replaces = shard.find(hash, key.as_bytes()).map(|entry| entry.weight);
                     self.make_room(&mut shard, before, replaces, weight, &mut dead);
                     let entry = Entry {
                         key: Arc::clone(key),

@@ -48,8 +48,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    #[inline]
     pub(crate) fn stands(&self) -> bool {
-        self.generations.iter().all(Snapshot::stands)
+        self.generations.is_empty() || self.generations.iter().all(Snapshot::stands)
     }
 }
 
@@ -81,8 +82,8 @@ impl Shard {
     }
 
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: &str) -> Option<&Entry> {
-        self.entries.find(hash, |entry| *entry.key == *key)
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
+        self.entries.find(hash, |entry| entry.key.as_bytes() == key)
     }
 
     /// Notes a use. Two at once may count as one.

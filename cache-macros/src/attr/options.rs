@@ -60,8 +60,9 @@ impl CachedOptions {
                 errors,
             ),
             "key_type" => {
+                let example = "\"analytics\"";
                 self.key_type
-                    .fill(&text, span, value::string(name, "\"analytics\"", input)?, errors)
+                    .fill(&text, span, value::string(name, example, input)?, errors);
             }
             "key_fn" => {
                 self.key_fn.fill(

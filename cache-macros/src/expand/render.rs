@@ -250,7 +250,11 @@ impl Context<'_> {
 }
 
 fn byte_literal(byte: u8, span: Span) -> Literal {
-    let mut literal = if byte.is_ascii() { Literal::byte_character(byte) } else { Literal::u8_suffixed(byte) };
+    let mut literal = if byte.is_ascii() {
+        Literal::byte_character(byte)
+    } else {
+        Literal::u8_suffixed(byte)
+    };
     literal.set_span(span);
     literal
 }

@@ -27,6 +27,10 @@ pub async fn lead(lead_id: u64) -> Option<u64> {
 }
 
 /// A search.
+///
+/// # Errors
+///
+/// Never.
 #[cache_search_results(popular = text)]
 pub async fn search(text: &str, page: u32) -> Result<Vec<String>, std::fmt::Error> {
     Ok(vec![text.repeat(page as usize)])
@@ -50,6 +54,10 @@ impl Number {
 }
 
 /// Forgets a lead.
+///
+/// # Errors
+///
+/// Never.
 #[invalidate_cache(lead(lead_id), search(..), "lead:{lead_id}:*", length("a"), tags = ["lead:{result}"])]
 pub async fn forget(lead_id: u64) -> Result<u64, std::fmt::Error> {
     Ok(lead_id)
