@@ -22,7 +22,7 @@ pub use crate::key::{Canonical, KeyWriter};
 
 use crate::engine::remove::Name;
 use crate::engine::{Core, current};
-use crate::key::{digest_of_json, digest_of_text, to_json};
+use crate::key::{digest_of_bytes, digest_of_json, to_json};
 use crate::{CacheKey, CacheManager, Key, glob};
 
 /// `crate::module::function`.
@@ -79,7 +79,7 @@ pub use crate::__cache_hash as hash;
 
 /// The ways to take a digest, the better first.
 pub mod digest {
-    use super::{CacheKey, Canonical, KeyWriter, digest_of_json, digest_of_text};
+    use super::{CacheKey, Canonical, KeyWriter, digest_of_bytes};
 
     /// A value whose digest is wanted.
     #[derive(Debug)]
@@ -93,7 +93,7 @@ pub mod digest {
 
     impl<T: AsRef<str> + ?Sized> Text for &&Of<'_, T> {
         fn write(&self, out: &mut KeyWriter) {
-            out.literal(&digest_of_text(self.0.as_ref()));
+            out.digest(self.0.as_ref().as_bytes(), digest_of_bytes);
         }
     }
 
@@ -107,7 +107,7 @@ pub mod digest {
         fn write(&self, out: &mut KeyWriter) {
             let mut json = Vec::new();
             match self.0.canonical(&mut json) {
-                Ok(()) => out.literal(&digest_of_json("", &json)),
+                Ok(()) => out.digest(&json, digest_of_bytes),
                 Err(_) => out.fail(),
             }
         }
@@ -123,7 +123,7 @@ pub mod digest {
         fn write(&self, out: &mut KeyWriter) {
             let mut text = KeyWriter::new();
             self.0.write_key(&mut text);
-            out.literal(&digest_of_text(&text.into_pattern()));
+            out.digest(text.into_pattern().as_bytes(), digest_of_bytes);
         }
     }
 }
@@ -137,7 +137,7 @@ pub fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     share: H,
     manager: Option<&CacheManager>,
     mode: Mode,
-    render: impl FnOnce(&mut KeyWriter),
+    render: impl Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
     crate::engine::call::lookup(site, shape, codec, share, manager.map(|manager| &manager.core), mode, render)
 }
@@ -254,7 +254,7 @@ pub fn lower_joined<T: Lower + ?Sized>(out: &mut KeyWriter, value: &T) {
 /// Writes the digest of all the arguments of a function.
 pub fn query_hash(out: &mut KeyWriter, path: &str, arguments: &[(&str, &dyn Canonical)]) {
     match to_json(arguments) {
-        Some(json) => out.literal(&digest_of_json(path, &json)),
+        Some(json) => out.digest(&json, |json| digest_of_json(path, json)),
         None => out.fail(),
     }
 }

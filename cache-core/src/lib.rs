@@ -23,7 +23,7 @@ mod stats;
 
 pub use config::{BackendMode, EvictionPolicy, RedisMode};
 pub use error::{CacheError, SharedError};
-pub use key::{CacheKey, Key, KeyWriter};
+pub use key::{CacheKey, Integer, Key, KeyWriter};
 pub use manager::{
     CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, PopularSearches, RedisHealth, Set, Warm,
 };

@@ -13,7 +13,7 @@ use super::{Core, current};
 use crate::codec::{Codec, Encoded, Value};
 use crate::key::KeyWriter;
 use crate::memory::Content;
-use crate::stats::LaneId;
+use crate::stats::LaneLease;
 
 /// Whether a call reads and writes the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +51,6 @@ impl<S: Shape, H> std::fmt::Debug for Miss<S, H> {
     }
 }
 
-enum Probe<T> {
-    Hit(Arc<T>),
-    Absent,
-    /// Nothing that is fresh and of the right type, or the cache is not to be asked.
-    Nothing,
-}
-
 /// The cached result of a call, or what it takes to get it.
 #[inline]
 pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
@@ -67,73 +60,88 @@ pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     _: H,
     manager: Option<&Arc<Core>>,
     mode: Mode,
-    render: impl FnOnce(&mut KeyWriter),
+    render: impl Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
-    let mut writer = KeyWriter::new();
-    render(&mut writer);
-    if mode == Mode::Use && !writer.has_failed() {
-        let key = writer.finish();
-        let probe = current::with(manager, |core, lane| probe::<S::Stored>(core, lane, site, key));
-        match probe {
-            Probe::Hit(value) => return Ok(S::give(value)),
-            Probe::Absent => {
-                if let Some(ret) = S::absent() {
-                    return Ok(ret);
-                }
-            }
-            Probe::Nothing => {}
+    // Most hits are found by the bytes of the arguments; only what is not needs its key as text.
+    let mut arguments = KeyWriter::arguments();
+    arguments.function(site.id());
+    render(&mut arguments);
+    let short = arguments.short();
+    if mode == Mode::Use {
+        let found = current::with(manager, |core, lane| match short {
+            Some(bytes) if core.serves(site.tier) => core.memory.front(bytes, |entry, counters| {
+                let Content::Value(value) = &entry.content else { return None };
+                let value = Arc::clone(value).downcast::<S::Stored>().ok()?;
+                counters.hit(lane);
+                Some(value)
+            })?,
+            _ => None,
+        });
+        if let Some(value) = found {
+            return Ok(S::give(value));
         }
     }
-    Err(Miss::new(ticket(manager, site, C::codec, &mut writer, mode)))
-}
-
-#[inline]
-fn probe<T: Send + Sync + 'static>(core: &Core, lane: LaneId, site: &'static Site, key: &[u8]) -> Probe<T> {
-    if !core.serves(site.tier) {
-        return Probe::Nothing;
-    }
-    let hash = core.memory.hash(key);
-    let found = core.memory.fresh(hash, key, |entry| match &entry.content {
-        Content::Value(value) => Arc::clone(value).downcast::<T>().map_or(Probe::Nothing, Probe::Hit),
-        Content::Absent => Probe::Absent,
-        Content::Encoded(_) => Probe::Nothing,
-    });
-    match found {
-        None | Some(Probe::Nothing) => Probe::Nothing,
-        Some(hit) => {
-            core.stats.of(site.id(), site.path()).hit(lane);
-            hit
-        }
+    match by_text(site, C::codec, manager, mode, short, &render) {
+        Slow::Hit(content) => match give::<S>(&content, C::codec()) {
+            Some(ret) => Ok(ret),
+            None => Err(Miss::new(None)),
+        },
+        Slow::Miss(ticket) => Err(Miss::new(ticket)),
     }
 }
 
-/// What a call that is no hit goes on with; nothing when it passes the cache by.
+enum Slow {
+    Hit(Content),
+    /// Nothing when the call passes the cache by.
+    Miss(Option<Box<Ticket>>),
+}
+
+/// Looks a call up by the text of its key.
 #[cold]
 #[inline(never)]
-fn ticket(
-    manager: Option<&Arc<Core>>,
+fn by_text(
     site: &'static Site,
     codec: fn() -> Option<Codec>,
-    writer: &mut KeyWriter,
+    manager: Option<&Arc<Core>>,
     mode: Mode,
-) -> Option<Box<Ticket>> {
+    short: Option<&[u8]>,
+    render: &dyn Fn(&mut KeyWriter),
+) -> Slow {
     let core = current::with(manager, |core, _| Arc::clone(core));
-    if !core.is_on() || mode == Mode::Bypass || writer.has_failed() {
-        return None;
+    if !core.is_on() || mode == Mode::Bypass {
+        return Slow::Miss(None);
+    }
+    let mut writer = KeyWriter::new();
+    render(&mut writer);
+    if writer.has_failed() {
+        return Slow::Miss(None);
     }
     // The writer puts nothing but text into keys.
-    let key = std::str::from_utf8(writer.finish()).ok()?;
-    Some(Box::new(Ticket {
-        hash: core.memory.hash(key),
+    let Ok(key) = std::str::from_utf8(writer.finish()) else { return Slow::Miss(None) };
+    let hash = core.memory.hash(key);
+    let counters = core.stats.of(site.id(), site.path());
+    if mode == Mode::Use && core.serves(site.tier) {
+        let held = core.memory.fresh(hash, key, |entry| entry.content.clone());
+        if let Some(content) = held {
+            if let Some(arguments) = short {
+                core.memory.link(arguments, hash, key, counters);
+            }
+            counters.hit(LaneLease::SHARED);
+            return Slow::Hit(content);
+        }
+    }
+    Slow::Miss(Some(Box::new(Ticket {
+        hash,
         key: Arc::from(key),
-        counters: Arc::clone(core.stats.of(site.id(), site.path())),
+        arguments: short.map(Box::from),
+        counters: Arc::clone(counters),
         site: Some(site),
         codec: codec(),
         refresh: mode == Mode::Refresh,
         ttl: None,
         stale_if_error: None,
         core,
-    }))
+    })))
 }
 
 impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {

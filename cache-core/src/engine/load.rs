@@ -21,6 +21,8 @@ pub(crate) struct Ticket {
     pub(crate) core: Arc<Core>,
     pub(crate) key: Arc<str>,
     pub(crate) hash: u64,
+    /// The arguments of the function, for the short way to the entry.
+    pub(crate) arguments: Option<Box<[u8]>>,
     pub(crate) counters: Arc<Counters>,
     /// Nothing for calls on the manager.
     pub(crate) site: Option<&'static Site>,
@@ -153,7 +155,7 @@ impl Ticket {
             match core.memory.admit(self.hash, &self.key, in_memory) {
                 Admission::Ready => {
                     if let Some(content) =
-                        core.memory.fresh(self.hash, self.key.as_bytes(), |entry| entry.content.clone())
+                        core.memory.fresh(self.hash, &self.key, |entry| entry.content.clone())
                     {
                         self.counters.hit(crate::stats::LaneLease::SHARED);
                         return Begun::Content(content);
@@ -191,6 +193,14 @@ impl Ticket {
         Begun::Run(run)
     }
 
+    fn commit(&self, run: &Run, draft: Draft) {
+        if self.core.memory.commit(&run.flight, draft)
+            && let Some(arguments) = &self.arguments
+        {
+            self.core.memory.link(arguments, self.hash, &self.key, &self.counters);
+        }
+    }
+
     async fn ask(&self, remote: &Remote, run: &mut Run) -> Found {
         let wanted = Wanted {
             codec: self.codec,
@@ -201,7 +211,7 @@ impl Ticket {
         if let Some(draft) = draft
             && self.core.in_memory(self.tier())
         {
-            self.core.memory.commit(&run.flight, draft);
+            self.commit(run, draft);
         }
         found
     }
@@ -300,7 +310,7 @@ impl Ticket {
         }
         let in_memory = core.in_memory(keep.tier);
         if in_memory {
-            core.memory.commit(&run.flight, core.draft(&keep, &self.counters));
+            self.commit(&run, core.draft(&keep, &self.counters));
             run.end(outcome.clone());
         }
         let absent = matches!(keep.content, Content::Absent);
@@ -334,7 +344,7 @@ impl Ticket {
             let stale = self
                 .core
                 .memory
-                .any(self.hash, &self.key, |entry| (entry.content.clone(), entry.serve_until))
+                .any(self.hash, &self.key, |entry| (entry.content.clone(), entry.serve_until()))
                 .map(|(content, until)| (content, until.saturating_sub(crate::clock::now())))
                 .or_else(|| run.stale.take().map(|content| (content, millis(self.core.config.stale_throttle))));
             if let Some((content, left)) = stale {
@@ -349,10 +359,10 @@ impl Ticket {
                     generations: Box::default(),
                     size: 0,
                     local: self.core.remote.is_none(),
-                    owner: Some(Arc::clone(&self.counters)),
+                    owner: Arc::clone(&self.counters),
                 };
                 if self.core.in_memory(self.tier()) {
-                    self.core.memory.commit(&run.flight, draft);
+                    self.commit(&run, draft);
                 }
                 run.end(outcome_of(&content));
                 return Some(content);

@@ -184,7 +184,7 @@ impl Core {
             generations: keep.generations.clone(),
             size: keep.size,
             local: self.shared(keep.tier).is_none(),
-            owner: Some(Arc::clone(owner)),
+            owner: Arc::clone(owner),
         }
     }
 
@@ -280,7 +280,7 @@ impl Core {
             generations,
             size,
             local: false,
-            owner: Some(Arc::clone(counters)),
+            owner: Arc::clone(counters),
         };
         (Found::Fresh(content), Some(draft))
     }

@@ -28,21 +28,20 @@ impl<T: Serialize + ?Sized> Canonical for T {
     }
 }
 
-/// The first 32 hex digits of the SHA-256 of a text.
-pub(crate) fn digest_of_text(text: &str) -> String {
-    let mut hex = hex::encode(Sha256::digest(text.as_bytes()));
-    hex.truncate(32);
-    hex
+/// The first 32 hex digits of the SHA-256 of some bytes.
+pub(crate) fn digest_of_bytes(bytes: &[u8]) -> String {
+    first_half(Sha256::new_with_prefix(bytes))
 }
 
-/// The first 32 hex digits of the SHA-256 of `salt`, a zero byte if there is a salt, and the canonical JSON.
-pub(crate) fn digest_of_json(salt: &str, json: &[u8]) -> String {
-    let mut digest = Sha256::new();
-    if !salt.is_empty() {
-        digest.update(salt.as_bytes());
-        digest.update([0]);
-    }
+/// The first 32 hex digits of the SHA-256 of the path of a function, a zero byte, and canonical JSON.
+pub(crate) fn digest_of_json(path: &str, json: &[u8]) -> String {
+    let mut digest = Sha256::new_with_prefix(path.as_bytes());
+    digest.update([0]);
     digest.update(json);
+    first_half(digest)
+}
+
+fn first_half(digest: Sha256) -> String {
     let mut hex = hex::encode(digest.finalize());
     hex.truncate(32);
     hex

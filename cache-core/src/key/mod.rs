@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 pub use canonical::Canonical;
 pub use part::CacheKey;
-pub use writer::KeyWriter;
+pub use writer::{Integer, KeyWriter};
 
-pub(crate) use canonical::{digest_of_json, digest_of_text, to_json};
+pub(crate) use canonical::{digest_of_bytes, digest_of_json, to_json};
 pub(crate) use writer::is_shortened;
 
 /// A rendered key: what follows the prefix in Redis, such as `lead:42`.

@@ -40,11 +40,53 @@ const SPECIAL: [u8; 256] = {
 };
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
+/// What is written instead of text: the bytes of the arguments, for finding an entry within this process. Each value
+/// begins with what it is, and tells its length where that varies, so that it ends where it ends.
+mod tag {
+    pub(super) const TEXT: u8 = 1;
+    pub(super) const NONE: u8 = 2;
+    pub(super) const SOME: u8 = 3;
+    pub(super) const OPEN: u8 = 4;
+    pub(super) const CLOSE: u8 = 5;
+    pub(super) const LONG_TEXT: u8 = 6;
+    /// Plus the number of bytes.
+    pub(super) const UNSIGNED: u8 = 32;
+    /// Plus the number of bytes.
+    pub(super) const SIGNED: u8 = 64;
+}
+
+/// An integer type. Implemented for those of the language, and for no others.
+pub trait Integer: itoa::Integer + Copy {
+    #[doc(hidden)]
+    fn write_bytes(self, out: &mut KeyWriter);
+}
+
+macro_rules! integers {
+    ($($t:ty => $tag:expr),*) => {$(
+        impl Integer for $t {
+            #[inline]
+            fn write_bytes(self, out: &mut KeyWriter) {
+                const SIZE: usize = size_of::<$t>();
+                let mut bytes = [$tag + SIZE as u8; SIZE + 1];
+                bytes[1..].copy_from_slice(&self.to_le_bytes());
+                out.bytes(&bytes);
+            }
+        }
+    )*};
+}
+integers!(
+    u8 => tag::UNSIGNED, u16 => tag::UNSIGNED, u32 => tag::UNSIGNED, u64 => tag::UNSIGNED, u128 => tag::UNSIGNED,
+    usize => tag::UNSIGNED, i8 => tag::SIGNED, i16 => tag::SIGNED, i32 => tag::SIGNED, i64 => tag::SIGNED,
+    i128 => tag::SIGNED, isize => tag::SIGNED
+);
+
 /// Where a [`CacheKey`](crate::CacheKey) writes itself.
 ///
 /// Values are escaped so that neither a separator nor a wildcard in them can be mistaken for one of the template's.
 #[derive(Debug)]
 pub struct KeyWriter {
+    /// Whether the arguments are wanted as bytes and not as text.
+    raw: bool,
     text: ArrayVec<u8, MAX_KEY>,
     /// The whole text, once it is longer than a key may be.
     spill: Vec<u8>,
@@ -58,7 +100,31 @@ pub struct KeyWriter {
 impl KeyWriter {
     #[inline]
     pub(crate) fn new() -> Self {
-        Self { text: ArrayVec::new_const(), spill: Vec::new(), end: 0, depth: 0, failed: false }
+        Self::of(false)
+    }
+
+    // Made in one piece: moving it would copy the whole buffer.
+    #[inline(always)]
+    fn of(raw: bool) -> Self {
+        Self { raw, text: ArrayVec::new_const(), spill: Vec::new(), end: 0, depth: 0, failed: false }
+    }
+
+    /// A writer of the bytes of arguments.
+    #[inline(always)]
+    pub(crate) fn arguments() -> Self {
+        Self::of(true)
+    }
+
+    /// Begins the bytes of the arguments of function number `id`.
+    #[inline]
+    pub(crate) fn function(&mut self, id: usize) {
+        self.bytes(&(id as u32).to_le_bytes());
+    }
+
+    /// The bytes of the arguments, unless they are many or one of them could not be written.
+    #[inline]
+    pub(crate) fn short(&self) -> Option<&[u8]> {
+        (self.spill.is_empty() && !self.failed).then_some(&*self.text)
     }
 
     /// The bytes of the finished key, which are UTF-8. A text that is too long keeps its beginning and ends in the
@@ -127,7 +193,36 @@ impl KeyWriter {
     #[doc(hidden)]
     #[inline]
     pub fn literal(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
+        // It is the same for all calls of a function.
+        if !self.raw {
+            self.bytes(text.as_bytes());
+        }
+    }
+
+    /// The digest of some bytes.
+    pub(crate) fn digest(&mut self, bytes: &[u8], digest: impl FnOnce(&[u8]) -> String) {
+        if self.raw {
+            self.raw_text(bytes);
+        } else {
+            self.bytes(digest(bytes).as_bytes());
+        }
+    }
+
+    #[inline]
+    fn raw_text(&mut self, bytes: &[u8]) {
+        if bytes.len() < 256 {
+            self.bytes(&[tag::TEXT, bytes.len() as u8]);
+            self.bytes(bytes);
+        } else {
+            self.long_raw_text(bytes);
+        }
+    }
+
+    #[cold]
+    fn long_raw_text(&mut self, bytes: &[u8]) {
+        self.bytes(&[tag::LONG_TEXT]);
+        self.bytes(&bytes.len().to_le_bytes());
+        self.bytes(bytes);
     }
 
     /// Text of a pattern or a key that is written by hand: literals as they are.
@@ -140,7 +235,14 @@ impl KeyWriter {
     /// A text value, escaped where needed.
     #[inline]
     pub fn text(&mut self, text: &str) {
-        let bytes = text.as_bytes();
+        if self.raw {
+            self.raw_text(text.as_bytes());
+        } else {
+            self.plain_text(text.as_bytes());
+        }
+    }
+
+    fn plain_text(&mut self, bytes: &[u8]) {
         // Without an early exit this loop is short enough to be unrolled.
         let special = bytes.iter().fold(0, |special, byte| special | SPECIAL[usize::from(*byte)]);
         if special | self.end | self.depth == 0 && !bytes.is_empty() {
@@ -171,7 +273,16 @@ impl KeyWriter {
 
     /// An integer, in decimal.
     #[inline]
-    pub fn integer(&mut self, number: impl itoa::Integer) {
+    pub fn integer(&mut self, number: impl Integer) {
+        if self.raw {
+            number.write_bytes(self);
+        } else {
+            self.decimal(number);
+        }
+    }
+
+    #[inline(never)]
+    fn decimal(&mut self, number: impl Integer) {
         let mut buffer = itoa::Buffer::new();
         let text = buffer.format(number);
         if self.end == 0 {
@@ -183,12 +294,16 @@ impl KeyWriter {
 
     /// An absent value. It differs from every text.
     pub fn none(&mut self) {
-        self.bytes(b"%n");
+        self.bytes(if self.raw { &[tag::NONE] } else { b"%n" });
     }
 
     /// A value that may be absent.
     pub fn optional<T: crate::CacheKey>(&mut self, value: Option<&T>) {
         let Some(value) = value else { return self.none() };
+        if self.raw {
+            self.bytes(&[tag::SOME]);
+            return value.write_key(self);
+        }
         let start = self.len();
         value.write_key(self);
         // `Some(None)` must differ from `None`, so what reads as either is marked.
@@ -214,13 +329,13 @@ impl KeyWriter {
     #[doc(hidden)]
     pub fn open(&mut self) {
         self.depth = self.depth.saturating_add(1);
-        self.bytes(b"(");
+        self.bytes(if self.raw { &[tag::OPEN] } else { b"(" });
     }
 
     /// One member of a group.
     #[doc(hidden)]
     pub fn item<T: crate::CacheKey + ?Sized>(&mut self, index: usize, item: &T) {
-        if index > 0 {
+        if index > 0 && !self.raw {
             self.bytes(b",");
         }
         item.write_key(self);
@@ -230,7 +345,7 @@ impl KeyWriter {
     #[doc(hidden)]
     pub fn close(&mut self) {
         self.depth = self.depth.saturating_sub(1);
-        self.bytes(b")");
+        self.bytes(if self.raw { &[tag::CLOSE] } else { b")" });
     }
 
     /// Writes a value that a byte of the template follows in the same segment.
@@ -245,12 +360,17 @@ impl KeyWriter {
     #[doc(hidden)]
     pub fn joined(&mut self, write: impl FnOnce(&mut Self)) {
         write(self);
-        self.bytes(b"%.");
+        if !self.raw {
+            self.bytes(b"%.");
+        }
     }
 
     /// The namespace of a function that has no key of its own.
     #[doc(hidden)]
     pub fn namespace(&mut self, path: &str) {
+        if self.raw {
+            return;
+        }
         let mut rest = path;
         while let Some((module, inner)) = rest.split_once("::") {
             self.bytes(module.as_bytes());

@@ -70,6 +70,7 @@ where
                 core: Arc::clone(core),
                 hash: core.memory.hash(&self.key),
                 key: Arc::from(self.key),
+                arguments: None,
                 counters: Arc::clone(&core.stats.direct),
                 site: None,
                 codec: Some(codec::of::<T>()),

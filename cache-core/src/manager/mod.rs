@@ -186,7 +186,7 @@ impl CacheManager {
         if !core.is_on() {
             return false;
         }
-        if core.memory.any(core.memory.hash(key), key, |entry| clock::now() < entry.fresh_until) == Some(true) {
+        if core.memory.any(core.memory.hash(key), key, |entry| clock::now() < entry.fresh_until()) == Some(true) {
             return true;
         }
         let Some(remote) = &core.remote else { return false };
@@ -207,7 +207,7 @@ impl CacheManager {
             Some((fresh, _)) => Some(fresh),
             None => core
                 .memory
-                .any(core.memory.hash(key), key, |entry| entry.fresh_until.saturating_sub(clock::now())),
+                .any(core.memory.hash(key), key, |entry| entry.fresh_until().saturating_sub(clock::now())),
         };
         shared.filter(|left| *left > 0).map(Duration::from_millis)
     }

@@ -2,13 +2,15 @@
 //! It knows neither functions nor Redis. Invariants: a hit takes a read lock and allocates nothing; what an
 //! invalidation has fenced is not stored; no value is dropped under a lock.
 
+mod front;
 mod order;
 mod shard;
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use front::Front;
 use shard::Shard;
 pub(crate) use shard::{Content, Entry};
 
@@ -27,6 +29,7 @@ struct Aligned(RwLock<Shard>);
 
 pub(crate) struct MemoryStore {
     shards: Box<[Aligned]>,
+    front: Front,
     seed: foldhash::fast::RandomState,
     max_entries: usize,
     max_bytes: u64,
@@ -46,7 +49,7 @@ pub(crate) struct Draft {
     /// The length of the value in bytes, as far as it is known.
     pub(crate) size: usize,
     pub(crate) local: bool,
-    pub(crate) owner: Option<Arc<Counters>>,
+    pub(crate) owner: Arc<Counters>,
 }
 
 /// What a caller that found no fresh entry is to do.
@@ -64,6 +67,7 @@ impl MemoryStore {
             (cores * 4).next_power_of_two().min(prev_power_of_two(config.max_entries / 256))
         });
         Self {
+            front: Front::new(shards),
             shards: (0..shards).map(|_| Aligned(RwLock::new(Shard::new(config.eviction)))).collect(),
             seed: foldhash::fast::RandomState::default(),
             max_entries: config.max_entries,
@@ -79,7 +83,6 @@ impl MemoryStore {
         self.max_bytes != u64::MAX
     }
 
-    #[inline]
     pub(crate) fn hash(&self, key: impl AsRef<[u8]>) -> u64 {
         let mut hasher = self.seed.build_hasher();
         hasher.write(key.as_ref());
@@ -101,23 +104,39 @@ impl MemoryStore {
         self.shard(hash).write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the fresh entry of a key. `see` runs under the lock.
+    /// Looks at the fresh entry of a function's arguments, if the short way leads to it. `see` runs under a lock.
     #[inline]
-    pub(crate) fn fresh<R>(&self, hash: u64, key: impl AsRef<[u8]>, see: impl FnOnce(&Entry) -> R) -> Option<R> {
-        let shard = self.read_shard(hash);
-        let entry = shard.find(hash, key.as_ref())?;
-        if clock::now() < entry.fresh_until && entry.stands() {
-            shard.touch(entry);
-            return Some(see(entry));
+    pub(crate) fn front<R>(&self, arguments: &[u8], see: impl FnOnce(&Entry, &Counters) -> R) -> Option<R> {
+        self.front.fresh(arguments, see)
+    }
+
+    /// Has the short way lead to the entry of a key.
+    pub(crate) fn link(&self, arguments: &[u8], hash: u64, key: &str, counters: &Arc<Counters>) {
+        let entry = self.read_shard(hash).find(hash, key.as_bytes()).map(Arc::clone);
+        if let Some(entry) = entry {
+            self.front.link(arguments, &entry, counters);
         }
-        None
+    }
+
+    /// Looks at the fresh entry of a key. `see` runs under the lock.
+    pub(crate) fn fresh<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
+        let shard = self.read_shard(hash);
+        let entry = shard.find(hash, key.as_bytes()).filter(|entry| entry.is_fresh())?;
+        entry.touch();
+        Some(see(entry))
     }
 
     /// Looks at the entry of a key, fresh or stale, without counting it as a use. `see` runs under the lock.
     pub(crate) fn any<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
         let shard = self.read_shard(hash);
-        let entry = shard.find(hash, key.as_bytes())?;
-        (clock::now() < entry.serve_until && entry.stands()).then(|| see(entry))
+        shard.find(hash, key.as_bytes()).filter(|entry| entry.is_servable()).map(|entry| see(entry))
+    }
+
+    /// Lets go of entries that have left. They are dropped here, under no lock.
+    fn bury(&self, dead: Vec<Arc<Entry>>) {
+        for entry in dead {
+            self.front.unlink(&entry);
+        }
     }
 
     /// Joins the load of a key or begins it. With `fresh_wanted`, an entry that has come meanwhile is found first.
@@ -125,8 +144,7 @@ impl MemoryStore {
         let mut shard = self.write_shard(hash);
         if fresh_wanted
             && let Some(entry) = shard.find(hash, key.as_bytes())
-            && clock::now() < entry.fresh_until
-            && entry.stands()
+            && entry.is_fresh()
         {
             return Admission::Ready;
         }
@@ -204,22 +222,9 @@ impl MemoryStore {
                 if fits {
                     let replaces = shard.find(hash, key.as_bytes()).map(|entry| entry.weight);
                     self.make_room(&mut shard, before, replaces, weight, &mut dead);
-                    let entry = Entry {
-                        key: Arc::clone(key),
-                        hash,
-                        content: draft.content,
-                        fresh_until: draft.fresh_until,
-                        serve_until: draft.serve_until,
-                        number,
-                        generations: draft.generations,
-                        weight,
-                        local: draft.local,
-                        owner: draft.owner,
-                        id: 0,
-                        rank: AtomicU64::new(0),
-                        uses: AtomicU32::new(0),
-                    };
-                    dead.extend(shard.insert(entry));
+                    let entry = Entry::new(key, hash, number, weight, draft, &shard.pace);
+                    let (_, replaced) = shard.insert(entry);
+                    dead.extend(replaced);
                     stored = true;
                 } else {
                     dead.extend(shard.remove(hash, key));
@@ -227,7 +232,7 @@ impl MemoryStore {
             }
             self.account(before, &shard);
         }
-        drop(dead);
+        self.bury(dead);
         self.settle_bounds(hash);
         stored
     }
@@ -239,7 +244,7 @@ impl MemoryStore {
         before: (usize, u64),
         replaces: Option<u64>,
         weight: u64,
-        dead: &mut Vec<Entry>,
+        dead: &mut Vec<Arc<Entry>>,
     ) {
         let others = (
             self.entries.load(Ordering::Relaxed).saturating_sub(before.0),
@@ -294,22 +299,24 @@ impl MemoryStore {
                 self.account(before, &shard);
             }
             drop(shard);
+            self.bury(dead);
         }
     }
 
     /// Keeps running loads of a key out, and takes its entry away. Gives the entry if it could be served.
-    pub(crate) fn remove(&self, hash: u64, key: &str) -> Option<Entry> {
+    pub(crate) fn remove(&self, hash: u64, key: &str) -> Option<Arc<Entry>> {
         let mut shard = self.write_shard(hash);
         shard.fence(hash, key);
         let before = (shard.entries.len(), shard.bytes);
         let entry = shard.remove(hash, key);
         self.account(before, &shard);
         drop(shard);
-        entry.filter(|entry| clock::now() < entry.serve_until && entry.stands())
+        self.bury(entry.iter().map(Arc::clone).collect());
+        entry.filter(|entry| entry.is_servable())
     }
 
     /// Takes away the entries whose keys match a pattern, and keeps running loads of such keys out.
-    pub(crate) fn remove_matching(&self, pattern: &str) -> Vec<Entry> {
+    pub(crate) fn remove_matching(&self, pattern: &str) -> Vec<Arc<Entry>> {
         let prefix = glob::literal_prefix(pattern);
         let kept = prefix.len().min(256);
         self.remove_where(|key| {
@@ -319,9 +326,8 @@ impl MemoryStore {
         })
     }
 
-    fn remove_where(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Entry> {
+    fn remove_where(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Arc<Entry>> {
         let mut removed = Vec::new();
-        let now = clock::now();
         for shard in &self.shards {
             let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
             shard.fence_where(&is_meant);
@@ -329,7 +335,8 @@ impl MemoryStore {
             removed.extend(shard.remove_where(|entry| is_meant(&entry.key)));
             self.account(before, &shard);
         }
-        removed.retain(|entry| now < entry.serve_until && entry.stands());
+        self.bury(removed.clone());
+        removed.retain(|entry| entry.is_servable());
         removed
     }
 
@@ -342,7 +349,7 @@ impl MemoryStore {
             let dead = shard.clear();
             self.account(before, &shard);
             drop(shard);
-            drop(dead);
+            self.bury(dead);
         }
     }
 
@@ -356,7 +363,7 @@ impl MemoryStore {
             let dead = shard.remove_where(|entry| !entry.local);
             self.account(before, &shard);
             drop(shard);
-            drop(dead);
+            self.bury(dead);
         }
     }
 
@@ -364,10 +371,9 @@ impl MemoryStore {
     #[cfg(feature = "redis")]
     pub(crate) fn shorten(&self, until: u64) {
         for shard in &self.shards {
-            let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
-            for entry in shard.entries.iter_mut().filter(|entry| !entry.local) {
-                entry.fresh_until = entry.fresh_until.min(until);
-                entry.serve_until = entry.serve_until.min(until);
+            let shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
+            for entry in shard.entries.iter().filter(|entry| !entry.local) {
+                entry.shorten(until);
             }
         }
     }
@@ -392,9 +398,7 @@ impl MemoryStore {
 }
 
 fn count_eviction(entry: &Entry) {
-    if let Some(owner) = &entry.owner {
-        owner.evictions.fetch_add(1, Ordering::Relaxed);
-    }
+    entry.owner.evictions.fetch_add(1, Ordering::Relaxed);
 }
 
 fn prev_power_of_two(n: usize) -> usize {

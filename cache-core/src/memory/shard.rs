@@ -1,13 +1,18 @@
 //! One part of the memory tier: its entries, and the loads that run for its keys, under one lock.
 //! Entries and loads share the lock so that an invalidation and a commit cannot pass each other unseen.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, SeqCst},
+};
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table;
 
+use super::Draft;
 use super::order::{MOST_USES, Order, Rank};
+use crate::clock;
 use crate::codec::{Encoded, Value};
 use crate::config::EvictionPolicy;
 use crate::flight::Flight;
@@ -30,8 +35,9 @@ pub(crate) struct Entry {
     pub(crate) key: Arc<str>,
     pub(crate) hash: u64,
     pub(crate) content: Content,
-    pub(crate) fresh_until: u64,
-    pub(crate) serve_until: u64,
+    /// Zero, set under the lock of its shard, once it has left.
+    fresh_until: AtomicU64,
+    serve_until: AtomicU64,
     /// The number of the load that it is from.
     pub(crate) number: u64,
     /// The tags it was loaded under.
@@ -41,13 +47,92 @@ pub(crate) struct Entry {
     /// Whether it is in no other tier.
     pub(crate) local: bool,
     /// The function it belongs to.
-    pub(crate) owner: Option<Arc<Counters>>,
+    pub(crate) owner: Arc<Counters>,
+    /// Where the short way to it starts.
+    pub(super) front: OnceLock<u64>,
     pub(super) id: u64,
     pub(super) rank: AtomicU64,
     pub(super) uses: AtomicU32,
+    pub(super) pace: Arc<Pace>,
+}
+
+/// What the uses of the entries of one shard are measured by.
+pub(super) struct Pace {
+    policy: EvictionPolicy,
+    /// Counts uses for `Lru`; holds the rank of the last victim for `Lfu`.
+    count: AtomicU64,
 }
 
 impl Entry {
+    pub(super) fn new(key: &Arc<str>, hash: u64, number: u64, weight: u64, draft: Draft, pace: &Arc<Pace>) -> Self {
+        Self {
+            key: Arc::clone(key),
+            hash,
+            content: draft.content,
+            fresh_until: AtomicU64::new(draft.fresh_until.max(1)),
+            serve_until: AtomicU64::new(draft.serve_until),
+            number,
+            generations: draft.generations,
+            weight,
+            local: draft.local,
+            owner: draft.owner,
+            front: OnceLock::new(),
+            id: 0,
+            rank: AtomicU64::new(0),
+            uses: AtomicU32::new(0),
+            pace: Arc::clone(pace),
+        }
+    }
+
+    /// Until when it is fresh.
+    pub(crate) fn fresh_until(&self) -> u64 {
+        self.fresh_until.load(Relaxed)
+    }
+
+    /// Until when it may be served at all.
+    pub(crate) fn serve_until(&self) -> u64 {
+        self.serve_until.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn is_fresh(&self) -> bool {
+        clock::now() < self.fresh_until.load(Acquire) && self.stands()
+    }
+
+    pub(super) fn is_servable(&self) -> bool {
+        clock::now() < self.serve_until() && self.stands()
+    }
+
+    /// Whether it has left the tier.
+    pub(super) fn has_left(&self) -> bool {
+        self.fresh_until.load(SeqCst) == 0
+    }
+
+    /// Has it expire by `until` at the latest.
+    #[cfg(feature = "redis")]
+    pub(super) fn shorten(&self, until: u64) {
+        self.fresh_until.fetch_min(until.max(1), SeqCst);
+        self.serve_until.fetch_min(until, Relaxed);
+    }
+
+    /// Notes a use. Two at once may count as one.
+    #[inline]
+    pub(super) fn touch(&self) {
+        match self.pace.policy {
+            EvictionPolicy::Lru => {
+                let now = self.pace.count.load(Relaxed) + 1;
+                self.pace.count.store(now, Relaxed);
+                self.rank.store(now, Relaxed);
+            }
+            EvictionPolicy::Lfu => {
+                let uses = (u64::from(self.uses.load(Relaxed)) + 1).min(MOST_USES);
+                self.uses.store(uses as u32, Relaxed);
+                self.rank.store(self.pace.count.load(Relaxed) + uses, Relaxed);
+            }
+            EvictionPolicy::Fifo | EvictionPolicy::Random => {}
+        }
+    }
+
     #[inline]
     pub(crate) fn stands(&self) -> bool {
         self.generations.is_empty() || self.generations.iter().all(Snapshot::stands)
@@ -55,12 +140,10 @@ impl Entry {
 }
 
 pub(super) struct Shard {
-    pub(super) entries: HashTable<Entry>,
+    pub(super) entries: HashTable<Arc<Entry>>,
     pub(super) flights: HashTable<Arc<Flight>>,
     order: Order,
-    policy: EvictionPolicy,
-    /// Counts uses for `Lru`; holds the rank of the last victim for `Lfu`.
-    pace: AtomicU64,
+    pub(super) pace: Arc<Pace>,
     ids: u64,
     /// Where the search for expired entries goes on.
     swept: usize,
@@ -73,8 +156,7 @@ impl Shard {
             entries: HashTable::new(),
             flights: HashTable::new(),
             order: Order::new(policy),
-            policy,
-            pace: AtomicU64::new(0),
+            pace: Arc::new(Pace { policy, count: AtomicU64::new(0) }),
             ids: 0,
             swept: 0,
             bytes: 0,
@@ -82,99 +164,76 @@ impl Shard {
     }
 
     #[inline]
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<&Arc<Entry>> {
         self.entries.find(hash, |entry| entry.key.as_bytes() == key)
     }
 
-    /// Notes a use. Two at once may count as one.
-    #[inline]
-    pub(super) fn touch(&self, entry: &Entry) {
-        match self.policy {
-            EvictionPolicy::Lru => {
-                let now = self.pace.load(Relaxed) + 1;
-                self.pace.store(now, Relaxed);
-                entry.rank.store(now, Relaxed);
-            }
-            EvictionPolicy::Lfu => {
-                let uses = (u64::from(entry.uses.load(Relaxed)) + 1).min(MOST_USES);
-                entry.uses.store(uses as u32, Relaxed);
-                entry.rank.store(self.pace.load(Relaxed) + uses, Relaxed);
-            }
-            EvictionPolicy::Fifo | EvictionPolicy::Random => {}
-        }
-    }
-
     /// Puts an entry in. What it replaces comes back. Room has been made before.
-    pub(super) fn insert(&mut self, mut entry: Entry) -> Option<Entry> {
+    pub(super) fn insert(&mut self, mut entry: Entry) -> (Arc<Entry>, Option<Arc<Entry>>) {
         self.bytes += entry.weight;
-        match self.entries.entry(entry.hash, |other| *other.key == *entry.key, |other| other.hash) {
+        let hash = entry.hash;
+        match self.entries.entry(hash, |other| *other.key == *entry.key, |other| other.hash) {
             hash_table::Entry::Occupied(mut occupied) => {
                 let old = occupied.get_mut();
                 entry.id = old.id;
                 entry.rank = AtomicU64::new(old.rank.load(Relaxed));
                 entry.uses = AtomicU32::new(old.uses.load(Relaxed));
-                let old = std::mem::replace(old, entry);
+                let entry = Arc::new(entry);
+                let old = std::mem::replace(old, Arc::clone(&entry));
                 self.bytes = self.bytes.saturating_sub(old.weight);
-                let (hash, id) = (old.hash, old.id);
-                if let Some(entry) = self.entries.find(hash, |entry| entry.id == id) {
-                    self.touch(entry);
-                }
-                Some(old)
+                old.fresh_until.store(0, SeqCst);
+                entry.touch();
+                (entry, Some(old))
             }
             hash_table::Entry::Vacant(vacant) => {
                 self.ids += 1;
                 entry.id = self.ids;
-                let pointer = (entry.hash, entry.id);
-                vacant.insert(entry);
-                let rank = self.find_id(pointer).map_or(0, |entry| {
-                    self.touch(entry);
-                    entry.rank.load(Relaxed)
-                });
-                self.order.push(rank, pointer);
-                None
+                let entry = Arc::new(entry);
+                vacant.insert(Arc::clone(&entry));
+                entry.touch();
+                self.order.push(entry.rank.load(Relaxed), (hash, entry.id));
+                (entry, None)
             }
         }
     }
 
-    fn find_id(&self, (hash, id): (u64, u64)) -> Option<&Entry> {
-        self.entries.find(hash, |entry| entry.id == id)
+    fn left(&mut self, entry: Arc<Entry>) -> Arc<Entry> {
+        self.bytes = self.bytes.saturating_sub(entry.weight);
+        entry.fresh_until.store(0, SeqCst);
+        entry
     }
 
     /// Takes out the entry that the policy gives up first.
-    pub(super) fn evict(&mut self) -> Option<Entry> {
+    pub(super) fn evict(&mut self) -> Option<Arc<Entry>> {
         let entries = &self.entries;
         let rank_of = |(hash, id): (u64, u64)| {
             entries.find(hash, |entry| entry.id == id).map_or(Rank::Gone, |entry| Rank::At(entry.rank.load(Relaxed)))
         };
         let (rank, (hash, id)) = self.order.pop(rank_of)?;
-        if self.policy == EvictionPolicy::Lfu {
-            self.pace.fetch_max(rank, Relaxed);
+        if self.pace.policy == EvictionPolicy::Lfu {
+            self.pace.count.fetch_max(rank, Relaxed);
         }
         let (entry, _) = self.entries.find_entry(hash, |entry| entry.id == id).ok()?.remove();
-        self.bytes = self.bytes.saturating_sub(entry.weight);
-        Some(entry)
+        Some(self.left(entry))
     }
 
-    pub(super) fn remove(&mut self, hash: u64, key: &str) -> Option<Entry> {
+    pub(super) fn remove(&mut self, hash: u64, key: &str) -> Option<Arc<Entry>> {
         let (entry, _) = self.entries.find_entry(hash, |entry| *entry.key == *key).ok()?.remove();
-        self.bytes = self.bytes.saturating_sub(entry.weight);
         self.tidy();
-        Some(entry)
+        Some(self.left(entry))
     }
 
     /// Takes out all entries that `is_meant` picks.
-    pub(super) fn remove_where(&mut self, is_meant: impl FnMut(&mut Entry) -> bool) -> Vec<Entry> {
-        let removed: Vec<Entry> = self.entries.extract_if(is_meant).collect();
-        let weight: u64 = removed.iter().map(|entry| entry.weight).sum();
-        self.bytes = self.bytes.saturating_sub(weight);
+    pub(super) fn remove_where(&mut self, is_meant: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
+        let removed: Vec<Arc<Entry>> = self.entries.extract_if(|entry| is_meant(entry)).collect();
         self.tidy();
-        removed
+        removed.into_iter().map(|entry| self.left(entry)).collect()
     }
 
-    pub(super) fn clear(&mut self) -> Vec<Entry> {
+    pub(super) fn clear(&mut self) -> Vec<Arc<Entry>> {
         self.order.clear();
-        self.bytes = 0;
-        self.entries.drain().collect()
+        let removed: Vec<Arc<Entry>> = self.entries.drain().collect();
+        removed.into_iter().map(|entry| self.left(entry)).collect()
     }
 
     fn tidy(&mut self) {
@@ -186,18 +245,17 @@ impl Shard {
 
     /// Looks at a few places of the table and takes out what has expired there. A full round takes as many calls
     /// as the table has places, divided by those few.
-    pub(super) fn sweep(&mut self, now: u64, removed: &mut Vec<Entry>) {
+    pub(super) fn sweep(&mut self, now: u64, removed: &mut Vec<Arc<Entry>>) {
         let places = self.entries.num_buckets();
         for _ in 0..4.min(places) {
             self.swept = if self.swept + 1 >= places { 0 } else { self.swept + 1 };
             let expired = self
                 .entries
                 .get_bucket(self.swept)
-                .is_some_and(|entry| entry.serve_until <= now || !entry.stands());
+                .is_some_and(|entry| entry.serve_until() <= now || !entry.stands());
             if expired && let Ok(occupied) = self.entries.get_bucket_entry(self.swept) {
                 let (entry, _) = occupied.remove();
-                self.bytes = self.bytes.saturating_sub(entry.weight);
-                removed.push(entry);
+                removed.push(self.left(entry));
             }
         }
         if !removed.is_empty() {

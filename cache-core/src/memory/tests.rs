@@ -28,7 +28,7 @@ fn draft(size: usize) -> Draft {
         generations: Box::default(),
         size,
         local: true,
-        owner: None,
+        owner: Arc::default(),
     }
 }
 
@@ -203,4 +203,32 @@ fn many_threads_keep_the_count_right() {
     assert_eq!(held.count(), store.len());
     assert!(store.len() <= 100);
     assert_eq!(store.flights(), 0);
+}
+
+#[test]
+fn the_short_way_ends_with_its_entry() {
+    for policy in [EvictionPolicy::Lru, EvictionPolicy::Random] {
+        let store = store(policy, 10, None, Some(2));
+        let counters = Arc::default();
+        for n in 0..200_u32 {
+            let key = n.to_string();
+            let hash = store.hash(&key);
+            request(&store, &key, 1);
+            store.link(&n.to_le_bytes(), hash, &key, &counters);
+            assert!(store.front(&n.to_le_bytes(), |_, _| ()).is_some());
+            if n % 3 == 0 {
+                store.remove(hash, &key);
+                assert!(store.front(&n.to_le_bytes(), |_, _| ()).is_none());
+            }
+            assert_eq!(store.front.len(), store.len());
+        }
+        // A new value takes the place of the old one, and its short way with it.
+        let hash = store.hash("k");
+        request(&store, "k", 1);
+        store.link(b"arguments", hash, "k", &counters);
+        store.replace(hash, "k", draft(1));
+        assert!(store.front(b"arguments", |_, _| ()).is_none());
+        store.remove_matching("*");
+        assert_eq!((store.front.len(), store.len()), (0, 0));
+    }
 }
