@@ -132,14 +132,14 @@ pub mod digest {
 #[inline]
 pub fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     site: &'static Site,
-    shape: Shaped<S>,
-    codec: C,
-    share: H,
+    _: Shaped<S>,
+    _: C,
+    _: H,
     manager: Option<&CacheManager>,
     mode: Mode,
     render: impl Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
-    crate::engine::call::lookup(site, shape, codec, share, manager.map(|manager| &manager.core), mode, render)
+    crate::engine::call::lookup::<S, C, H>(site, manager.map(|manager| &manager.core), mode, render)
 }
 
 /// Can be written into Redis and read back.

@@ -4,12 +4,11 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -189,24 +188,20 @@ impl Lead {
         &self.flight
     }
 
-    /// Runs the function of this caller. A panic in it is passed on to those who wait, and then to the caller.
-    pub(crate) async fn run<F: Future>(&mut self, load: F) -> F::Output {
-        let mut load = pin!(load);
-        std::future::poll_fn(|context| {
-            self.flight.polled.store(clock::now(), Ordering::Relaxed);
-            let running = Running::enter(&self.flight);
-            let polled = catch_unwind(AssertUnwindSafe(|| load.as_mut().poll(context)));
-            drop(running);
-            match polled {
-                Ok(Poll::Ready(output)) => Poll::Ready(output),
-                Ok(Poll::Pending) => Poll::Pending,
-                Err(panic) => {
-                    self.end(Outcome::Panicked(message_of(panic.as_ref())));
-                    resume_unwind(panic)
-                }
-            }
+    /// Polls the function of this caller. A panic in it is passed on to those who wait, and then to the caller.
+    pub(crate) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> Poll<()> {
+        self.flight.polled.store(clock::now(), Ordering::Relaxed);
+        let running = Running::enter(&self.flight);
+        let polled = catch_unwind(AssertUnwindSafe(|| poll(context)));
+        drop(running);
+        polled.unwrap_or_else(|panic| {
+            self.end(Outcome::Panicked(message_of(panic.as_ref())));
+            resume_unwind(panic)
         })
-        .await
     }
 
     /// Whether this caller still leads: it may have been thought dead and replaced.

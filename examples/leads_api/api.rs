@@ -76,10 +76,11 @@ async fn change(
     if let Some(mistake) = changes.mistake() {
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, mistake));
     }
-    update_lead(&app.db, id, changes)
-        .await?
-        .map(Json)
-        .ok_or_else(|| ApiError::no_lead(id))
+    // In a task of its own, since a client that hangs up ends its handler: the lead could be changed by then, and the
+    // cache not told.
+    let update = tokio::spawn(async move { update_lead(&app.db, id, changes).await });
+    let lead = update.await.map_err(anyhow::Error::from)??;
+    lead.map(Json).ok_or_else(|| ApiError::no_lead(id))
 }
 
 async fn popular(State(app): State<App>) -> Json<Value> {

@@ -13,12 +13,10 @@ use crate::db::Db;
 /// One lead; key `lead:{lead_id}`, TTL from `LEAD_CACHE_TTL`.
 #[cache_lead_data(skip(db))]
 pub async fn get_lead(db: &Db, lead_id: u64) -> anyhow::Result<Option<Lead>> {
-    db.run(move |db| {
-        db.prepare_cached(FIND)?
-            .query_row([lead_id.cast_signed()], lead)
-            .optional()
-    })
-    .await
+    // SQLite's integers are signed. An id that is too large for them becomes a negative one, which no lead has.
+    let id = lead_id.cast_signed();
+    db.run(move |db| db.prepare_cached(FIND)?.query_row([id], lead).optional())
+        .await
 }
 
 /// One page of the leads whose name, e-mail or company contains a text; key `search:{hash of the arguments}`, TTL from
@@ -83,7 +81,6 @@ const UPDATE: &str = "
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Lead {
-    /// SQLite's integers are signed. An id beyond them wraps to a negative one, which no lead has.
     pub id: u64,
     pub name: String,
     pub email: String,

@@ -3,6 +3,7 @@
 
 mod trace;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,7 +105,11 @@ async fn run(options: &Options) -> anyhow::Result<()> {
     let trace =
         Trace::read(&options.file).with_context(|| format!("cannot read `{}`", options.file.display()))?;
 
-    println!("policy  entries  requests      hits  in Redis     loads  hit ratio  requests/s");
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "policy  entries  requests      hits  in Redis     loads  hit ratio  requests/s"
+    )?;
     for &policy in &options.policy {
         for &entries in &options.entries {
             let cache = manager(options, policy, entries).await?;
@@ -122,10 +127,11 @@ async fn run(options: &Options) -> anyhow::Result<()> {
             let hits = counted.memory_hits + counted.redis_hits;
             let ratio = 100.0 * hits as f64 / requests.max(1) as f64;
             let speed = requests as f64 / time.as_secs_f64();
-            println!(
+            writeln!(
+                out,
                 "{name:6} {entries:>8} {requests:>9} {hits:>9} {:>9} {loads:>9} {ratio:>9.2}% {speed:>11.0}",
                 counted.redis_hits
-            );
+            )?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::site::Site;
@@ -91,11 +92,15 @@ impl Run {
         Self { core: Arc::clone(core), flight: Arc::clone(lead.flight()), lead: Some(lead), budget, stale: None }
     }
 
-    /// Runs the caller's function.
-    pub(crate) async fn drive<F: Future>(&mut self, load: F) -> F::Output {
+    /// Polls the caller's function.
+    pub(crate) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> Poll<()> {
         match &mut self.lead {
-            Some(lead) => lead.run(load).await,
-            None => load.await,
+            Some(lead) => lead.poll(context, poll),
+            None => poll(context),
         }
     }
 
@@ -254,7 +259,7 @@ impl Ticket {
         let (content, ttl, size, outcome) = match loaded {
             Loaded::Failed(shared) => {
                 counters.errors.fetch_add(1, Relaxed);
-                return self.fall_back(run, shared).await;
+                return self.fall_back(run, shared);
             }
             Loaded::Absent => {
                 let ttl = self.site.and_then(|site| site.none_ttl).unwrap_or(0);
@@ -339,7 +344,7 @@ impl Ticket {
     }
 
     /// The function failed: what is stale is served if that was asked for, else all get the error.
-    async fn fall_back(&self, mut run: Run, shared: Option<Arc<dyn Any + Send + Sync>>) -> Option<Content> {
+    fn fall_back(&self, mut run: Run, shared: Option<Arc<dyn Any + Send + Sync>>) -> Option<Content> {
         if self.stale_if_error.is_some() {
             let stale = self
                 .core

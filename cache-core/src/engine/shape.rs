@@ -72,7 +72,8 @@ impl<T: Kept> Shape for Plain<T> {
     }
     #[inline]
     fn give(value: Arc<T>) -> T {
-        T::clone(&value)
+        // Where nobody else has it, it need not be cloned.
+        Arc::try_unwrap(value).unwrap_or_else(|value| T::clone(&value))
     }
     fn absent() -> Option<T> {
         None
