@@ -1,10 +1,8 @@
 //! What the attributes' expansions may name, and nothing else does. It is no part of the public interface and changes
 //! without notice.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub use std::option::Option::{self, None, Some};
 pub use std::primitive::bool;
@@ -16,13 +14,14 @@ pub use std::{concat, module_path};
 pub use crate::engine::call::{Miss, Mode};
 pub use crate::engine::load::Verdict;
 pub use crate::engine::shape::{peel, share as sharing};
-pub use crate::engine::shape::{Bare, BySerde, Coded, NotCoded, Seen, Shape, Shaped, Share, Tag, View};
+pub use crate::engine::shape::{Bare, BySerde, Coded, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View};
 pub use crate::engine::site::Site;
 pub use crate::key::{Canonical, KeyWriter};
 
 use crate::engine::remove::Name;
 use crate::engine::{Core, current};
-use crate::key::{digest_of_bytes, digest_of_json, to_json};
+use crate::bound::Written;
+use crate::key::{digest_of_json, to_json};
 use crate::{CacheKey, CacheManager, Key, glob};
 
 /// `crate::module::function`.
@@ -53,6 +52,18 @@ macro_rules! __cache_shape {
 pub use crate::__cache_shape as shape;
 pub use crate::__cache_shape as any_shape;
 
+/// The type of the value in a shape, if that is `()`, and else one that stands for all others.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cache_content {
+    ($shape:expr) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::peel::*;
+        (&$crate::__private::value($shape)).content()
+    }};
+}
+pub use crate::__cache_content as content;
+
 /// How errors of a return type are shared.
 #[doc(hidden)]
 #[macro_export]
@@ -72,63 +83,54 @@ macro_rules! __cache_hash {
     ($writer:expr, $value:expr) => {{
         #[allow(unused_imports)]
         use $crate::__private::digest::*;
-        (&&&$crate::__private::digest::Of($value)).write($writer)
+        $crate::bound::Hashed::hash_into($value, (&&&&Of($value)).way(), $writer)
     }};
 }
 pub use crate::__cache_hash as hash;
 
-/// The ways to take a digest, the better first.
+/// The ways to take a digest, the better first: the call on more references prefers it.
 pub mod digest {
-    use super::{CacheKey, Canonical, KeyWriter, digest_of_bytes};
+    use super::CacheKey;
 
     /// A value whose digest is wanted.
     #[derive(Debug)]
     pub struct Of<'a, T: ?Sized>(pub &'a T);
 
     /// Of a text's own bytes.
-    pub trait Text {
-        /// Writes it.
-        fn write(&self, out: &mut KeyWriter);
-    }
-
-    impl<T: AsRef<str> + ?Sized> Text for &&Of<'_, T> {
-        fn write(&self, out: &mut KeyWriter) {
-            out.digest(self.0.as_ref().as_bytes(), digest_of_bytes);
-        }
-    }
+    #[derive(Debug)]
+    pub struct Text;
 
     /// Of the canonical JSON.
-    pub trait Json {
-        /// Writes it.
-        fn write(&self, out: &mut KeyWriter);
-    }
-
-    impl<T: serde::Serialize + ?Sized> Json for &Of<'_, T> {
-        fn write(&self, out: &mut KeyWriter) {
-            let mut json = Vec::new();
-            match self.0.canonical(&mut json) {
-                Ok(()) => out.digest(&json, digest_of_bytes),
-                Err(_) => out.fail(),
-            }
-        }
-    }
+    #[derive(Debug)]
+    pub struct Json;
 
     /// Of what the value would write into the key.
-    pub trait Part {
-        /// Writes it.
-        fn write(&self, out: &mut KeyWriter);
-    }
+    #[derive(Debug)]
+    pub struct Part;
 
-    impl<T: CacheKey + ?Sized> Part for Of<'_, T> {
-        fn write(&self, out: &mut KeyWriter) {
-            let mut text = KeyWriter::new();
-            self.0.write_key(&mut text);
-            out.digest(text.into_pattern().as_bytes(), digest_of_bytes);
-        }
+    macro_rules! ways {
+        ($($step:ident [$($bound:path)?] ($($reference:tt)*) => $way:ty = $value:expr;)*) => {$(
+            /// A choice.
+            pub trait $step {
+                /// The way.
+                fn way(&self) -> $way {
+                    $value
+                }
+            }
+
+            impl<T: $($bound +)? ?Sized> $step for $($reference)* {}
+        )*};
+    }
+    ways! {
+        ByText [AsRef<str>] (&&&Of<'_, T>) => Text = Text;
+        ByJson [serde::Serialize] (&&Of<'_, T>) => Json = Json;
+        ByPart [CacheKey] (&Of<'_, T>) => Part = Part;
+        ByNothing [] (Of<'_, T>) => () = ();
     }
 }
 
-/// Looks a call up; see [`crate::engine::call::lookup`].
+/// Looks a call up by the bytes of its arguments, and by the text of its key, which `render` writes.
+#[expect(clippy::too_many_arguments, reason = "three of them are types alone")]
 #[inline]
 pub fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     site: &'static Site,
@@ -137,22 +139,26 @@ pub fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     _: H,
     manager: Option<&CacheManager>,
     mode: Mode,
-    render: impl Fn(&mut KeyWriter),
+    arguments: &KeyWriter,
+    render: &dyn Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
-    crate::engine::call::lookup::<S, C, H>(site, manager.map(|manager| &manager.core), mode, render)
+    crate::engine::call::lookup::<S, C, H>(site, manager, mode, arguments, render)
 }
 
-/// Can be written into Redis and read back.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be stored in the cache",
-    label = "`{Self}` cannot be written and read back",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`",
-    note = "or keep its entries in this process: `tier = \"memory\"`"
-)]
-pub trait Written: Serialize + DeserializeOwned + Send + Sync + 'static {}
+/// The type that a function returns.
+pub fn returned<S: View>(_: Shaped<S>) -> PhantomData<S::Ret> {
+    PhantomData
+}
 
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Written for T {}
+/// The type of the value in it.
+pub fn value<S: View>(_: Shaped<S>) -> PhantomData<S::Value> {
+    PhantomData
+}
+
+/// The type of the value in it, with the pointer around it that is handed out.
+pub fn held<S: View>(_: Shaped<S>) -> PhantomData<S::Held> {
+    PhantomData
+}
 
 /// The codec of what a function returns.
 pub fn codec<S: Shape>(_: Shaped<S>) -> BySerde<S::Stored>
@@ -167,90 +173,6 @@ pub fn no_codec<S: Shape>(_: Shaped<S>) -> NotCoded {
     NotCoded
 }
 
-/// Names a manager: a [`CacheManager`], a reference to one, or one behind a pointer.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no cache manager",
-    label = "expected a `CacheManager` or a reference to one"
-)]
-pub trait Manager {
-    /// The manager.
-    fn manager(&self) -> &CacheManager;
-}
-
-impl Manager for CacheManager {
-    fn manager(&self) -> &CacheManager {
-        self
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<M: Manager + ?Sized> Manager for &M {
-    fn manager(&self) -> &CacheManager {
-        (**self).manager()
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<M: Manager + ?Sized> Manager for Arc<M> {
-    fn manager(&self) -> &CacheManager {
-        (**self).manager()
-    }
-}
-
-/// The manager that an expression names.
-pub fn manager<M: Manager + ?Sized>(manager: &M) -> &CacheManager {
-    manager.manager()
-}
-
-/// Writes one part of a key.
-#[inline]
-pub fn part<T: CacheKey + ?Sized>(out: &mut KeyWriter, value: &T) {
-    value.write_key(out);
-}
-
-/// Writes one part of a key, which text of the template follows in the same segment.
-pub fn part_before<T: CacheKey + ?Sized>(out: &mut KeyWriter, end: u8, value: &T) {
-    out.before(end, |out| value.write_key(out));
-}
-
-/// Writes one part of a key, which another part follows directly.
-pub fn part_joined<T: CacheKey + ?Sized>(out: &mut KeyWriter, value: &T) {
-    out.joined(|out| value.write_key(out));
-}
-
-/// Has a lower-case form.
-#[diagnostic::on_unimplemented(
-    message = "`:lower` takes text, which `{Self}` is not",
-    label = "this is no text",
-    note = "leave the filter out"
-)]
-pub trait Lower {
-    /// The lower-case form.
-    fn lower(&self) -> String;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: AsRef<str> + ?Sized> Lower for T {
-    fn lower(&self) -> String {
-        self.as_ref().to_lowercase()
-    }
-}
-
-/// Writes a text in lower case.
-pub fn lower<T: Lower + ?Sized>(out: &mut KeyWriter, value: &T) {
-    out.text(&value.lower());
-}
-
-/// Writes a text in lower case, which text of the template follows in the same segment.
-pub fn lower_before<T: Lower + ?Sized>(out: &mut KeyWriter, end: u8, value: &T) {
-    out.before(end, |out| out.text(&value.lower()));
-}
-
-/// Writes a text in lower case, which another part follows directly.
-pub fn lower_joined<T: Lower + ?Sized>(out: &mut KeyWriter, value: &T) {
-    out.joined(|out| out.text(&value.lower()));
-}
-
 /// Writes the digest of all the arguments of a function.
 pub fn query_hash(out: &mut KeyWriter, path: &str, arguments: &[(&str, &dyn Canonical)]) {
     match to_json(arguments) {
@@ -259,48 +181,35 @@ pub fn query_hash(out: &mut KeyWriter, path: &str, arguments: &[(&str, &dyn Cano
     }
 }
 
-/// Writes what a user's own function made of the arguments.
-pub fn custom(out: &mut KeyWriter, text: impl Into<String>) {
-    out.text(&text.into());
-}
-
-macro_rules! calls {
-    ($($name:ident($($t:ident $a:ident),*))*) => {$(
-        /// Calls a closure whose parameters are references to the arguments.
-        pub fn $name<$($t: ?Sized,)* R>(f: impl FnOnce($(&$t),*) -> R, $($a: &$t),*) -> R {
-            f($($a),*)
-        }
-    )*};
-}
-calls! {
-    call0()
-    call1(A a)
-    call2(A a, B b)
-    call3(A a, B b, C c)
-    call4(A a, B b, C c, D d)
-    call5(A a, B b, C c, D d, E e)
-    call6(A a, B b, C c, D d, E e, F g)
-    call7(A a, B b, C c, D d, E e, F g, G h)
-    call8(A a, B b, C c, D d, E e, F g, G h, H i)
-}
-
-/// Calls a closure on a value.
-pub fn apply<V: ?Sized, R>(value: &V, f: impl FnOnce(&V) -> R) -> R {
-    f(value)
-}
-
 /// Stores every value.
 pub fn store_all<V: ?Sized>(_: &V) -> Verdict {
     Verdict::store()
 }
 
 /// Counts a search.
-pub fn popular<T: AsRef<str> + ?Sized>(manager: Option<&CacheManager>, text: &T) {
-    core_of(manager, |core| core.record_search(text.as_ref()));
+pub fn popular(manager: Option<&CacheManager>, text: &str) {
+    core_of(manager, |core| core.record_search(text));
 }
 
 fn core_of<R>(manager: Option<&CacheManager>, see: impl Fn(&Arc<Core>) -> R) -> R {
     current::with(manager.map(|manager| &manager.core), |core, _| see(core))
+}
+
+/// One member of a group, by what writes it.
+pub struct Member<F>(pub F);
+
+impl<F> std::fmt::Debug for Member<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Member")
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Fn(&mut KeyWriter)> CacheKey for Member<F> {
+    #[inline]
+    fn write_key(&self, out: &mut KeyWriter) {
+        (self.0)(out);
+    }
 }
 
 /// A key from a template.

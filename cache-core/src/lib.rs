@@ -6,6 +6,7 @@ extern crate self as cache_core;
 
 #[doc(hidden)]
 pub mod __private;
+pub mod bound;
 mod clock;
 mod codec;
 mod config;
@@ -31,7 +32,7 @@ pub use remote::{BackendError, CacheBackend};
 pub use stats::{FunctionStats, Stats};
 
 #[cfg(feature = "macros")]
-pub use cache_macros::{cache_lead_data, cache_result, cache_search_results, invalidate_cache};
+pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
 
 /// Whether a key matches a glob pattern, with the meaning that Redis gives to `* ? [a-c] [^a] \`. For stores of your
 /// own; see [`CacheBackend`].

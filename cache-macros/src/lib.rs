@@ -1,4 +1,4 @@
-//! The attributes of `cache-core`, which re-exports them; depend on that crate.
+//! The attributes and the derive of `cache-core`, which re-exports them; depend on that crate.
 //!
 //! An attribute is parsed, checked and expanded in this order, and only the checks refuse. What is refused is
 //! told in the words of the user at the token at fault, all mistakes of one attribute at once.
@@ -157,4 +157,38 @@ pub fn cache_lead_data(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn invalidate_cache(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::invalidator(options.into(), &item.into()).into()
+}
+
+/// Makes a type a part of keys.
+///
+/// ```ignore
+/// #[derive(CacheKey)]
+/// struct LeadId(u64);
+///
+/// #[derive(CacheKey)]
+/// enum Period {
+///     AllTime,
+///     Days { from: u32, to: u32 },
+/// }
+///
+/// #[cache_result(key = "score:{lead}:{period}")]
+/// async fn score(lead: LeadId, period: Period) -> Result<u64, DbError> { .. }
+/// ```
+///
+/// | type | form | example |
+/// |---|---|---|
+/// | struct with one field | that of the field | `42` |
+/// | struct with several fields | a group | `(42,Bonn)` |
+/// | struct without fields | its name | `Everything` |
+/// | variant without fields | its name | `AllTime` |
+/// | variant with fields | a group of its name and its fields | `(Days,1,30)` |
+///
+/// Names and the order of fields and variants are as in the source, so changing them makes earlier entries misses.
+/// Every field counts, so each must be a key part itself; type parameters get the bound `CacheKey`. A type whose
+/// identity is in some of its fields implements the trait by hand.
+///
+/// `#[cache_key(crate = "path")]` on the type says where `cache_core` is, when it cannot be found.
+#[proc_macro_derive(CacheKey, attributes(cache_key))]
+pub fn cache_key(item: TokenStream) -> TokenStream {
+    entry::key_part(item.into()).into()
 }

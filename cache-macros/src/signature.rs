@@ -322,7 +322,7 @@ pub(crate) fn value_of(ty: &Type) -> &Type {
 }
 
 /// The token of a type that says most: the last name of a path, behind references.
-fn name_in(ty: &Type) -> Span {
+pub(crate) fn name_in(ty: &Type) -> Span {
     match ungrouped(ty) {
         Type::Reference(reference) => name_in(&reference.elem),
         Type::Path(path) => path

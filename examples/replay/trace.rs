@@ -17,14 +17,8 @@ impl Trace {
     /// Reads a file. The end of its name tells its format.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let name = path.to_string_lossy();
-        let (name, decompress): (&str, fn(Vec<u8>) -> io::Result<Vec<u8>>) =
-            if let Some(name) = name.strip_suffix(".xz") {
-                (name, from_xz)
-            } else if let Some(name) = name.strip_suffix(".zst") {
-                (name, from_zstd)
-            } else {
-                (&name, Ok)
-            };
+        let (xz, zstd) = (name.strip_suffix(".xz"), name.strip_suffix(".zst"));
+        let name = xz.or(zstd).unwrap_or(&name);
         let parse = if name.ends_with(".trace") {
             parse_keys
         } else if name.ends_with(".lis") {
@@ -34,8 +28,13 @@ impl Trace {
                 "its name has to end in `.trace` or `.lis`, with `.xz` or `.zst` behind it if it is compressed"
             );
         };
-        let content =
-            decompress(fs::read(path)?).map_err(|error| anyhow!("it is damaged or cut short: {error}"))?;
+        let file = fs::read(path)?;
+        let content = match (xz, zstd) {
+            (Some(_), _) => from_xz(&file),
+            (_, Some(_)) => from_zstd(&file),
+            _ => Ok(file),
+        };
+        let content = content.map_err(|error| anyhow!("it is damaged or cut short: {error}"))?;
         let trace = Self(parse(&content)?);
         if trace.len() == 0 {
             bail!("it holds no requests");
@@ -54,17 +53,17 @@ impl Trace {
     }
 }
 
-fn from_xz(compressed: Vec<u8>) -> io::Result<Vec<u8>> {
+fn from_xz(compressed: &[u8]) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    XzReader::new(compressed.as_slice(), true).read_to_end(&mut content)?;
+    XzReader::new(compressed, true).read_to_end(&mut content)?;
     Ok(content)
 }
 
 /// The decoder reads one frame, and a file may have several.
-fn from_zstd(compressed: Vec<u8>) -> io::Result<Vec<u8>> {
-    let (mut rest, mut content) = (compressed.as_slice(), Vec::new());
-    while !rest.is_empty() {
-        StreamingDecoder::new(&mut rest)
+fn from_zstd(mut compressed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    while !compressed.is_empty() {
+        StreamingDecoder::new(&mut compressed)
             .map_err(io::Error::other)?
             .read_to_end(&mut content)?;
     }

@@ -3,7 +3,7 @@
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
 use super::shape::{Coded, Seen, Shape, Share};
 use super::site::Site;
-use super::{Core, current};
+use super::current;
 use crate::codec::{Codec, Encoded, Value};
 use crate::key::KeyWriter;
 use crate::memory::Content;
 use crate::stats::LaneLease;
+use crate::CacheManager;
 
 /// Whether a call reads and writes the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,20 +45,18 @@ impl Mode {
 #[inline]
 pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     site: &'static Site,
-    manager: Option<&Arc<Core>>,
+    manager: Option<&CacheManager>,
     mode: Mode,
-    render: impl Fn(&mut KeyWriter),
+    arguments: &KeyWriter,
+    render: &dyn Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
     // Most hits are found by the bytes of the arguments; only what is not needs its key as text.
-    let mut arguments = KeyWriter::arguments();
-    arguments.function(site.id());
-    render(&mut arguments);
-    if let Some(value) = by_arguments(site, manager, mode, &arguments)
+    if let Some(value) = by_arguments(site, manager, mode, arguments)
         && let Ok(value) = value.downcast::<S::Stored>()
     {
         return Ok(S::give(value));
     }
-    match by_text(site, C::codec, manager, mode, &arguments, &render) {
+    match by_text(site, C::codec, manager, mode, arguments, render) {
         (ticket, None) => Err(Miss::new(ticket)),
         (_, Some(content)) => give::<S>(content, C::codec()).ok_or(Miss::new(None)),
     }
@@ -66,12 +65,12 @@ pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
 /// The value of a hit, found the short way.
 fn by_arguments(
     site: &'static Site,
-    manager: Option<&Arc<Core>>,
+    manager: Option<&CacheManager>,
     mode: Mode,
     arguments: &KeyWriter,
 ) -> Option<Value> {
     let arguments = arguments.short().filter(|_| mode == Mode::Use)?;
-    current::with(manager, |core, lane| {
+    current::with(manager.map(|manager| &manager.core), |core, lane| {
         if !core.serves(site.tier) {
             return None;
         }
@@ -89,12 +88,12 @@ fn by_arguments(
 fn by_text(
     site: &'static Site,
     codec: fn() -> Option<Codec>,
-    manager: Option<&Arc<Core>>,
+    manager: Option<&CacheManager>,
     mode: Mode,
     arguments: &KeyWriter,
     render: &dyn Fn(&mut KeyWriter),
 ) -> (Option<Box<Ticket>>, Option<Content>) {
-    let core = current::with(manager, |core, _| Arc::clone(core));
+    let core = current::with(manager.map(|manager| &manager.core), |core, _| Arc::clone(core));
     if !core.is_on() || mode == Mode::Bypass {
         return (None, None);
     }
@@ -136,120 +135,124 @@ fn by_text(
 /// A call that has to run its function, or to wait for one that does.
 pub struct Miss<S: Shape, H> {
     call: Call,
-    types: PhantomData<fn() -> (S, H)>,
+    /// What this call's own run gave, while it is being stored.
+    ret: Option<S::Ret>,
+    types: PhantomData<fn() -> H>,
 }
 
 impl<S: Shape, H> std::fmt::Debug for Miss<S, H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Miss").field("key", &self.call.ticket.as_ref().map(|ticket| &ticket.key)).finish_non_exhaustive()
+        f.write_str("Miss")
     }
 }
 
 impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     pub(crate) fn new(ticket: Option<Box<Ticket>>) -> Self {
-        Self { call: Call { ticket, run: None, started: None }, types: PhantomData }
+        Self { call: ticket.map_or(Call::Bypass, Call::Start), ret: None, types: PhantomData }
     }
 
     /// The TTL that an expression of the attribute gave.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        if let Some(ticket) = &mut self.call.ticket {
+        if let Call::Start(ticket) = &mut self.call {
             ticket.ttl = Some(ttl);
         }
         self
     }
 
     /// The result: of this call's run, or of one that it shares.
-    pub async fn load<F, V>(self, load: F, verdict: V) -> S::Ret
+    pub async fn load<F, V>(mut self, load: F, verdict: V) -> S::Ret
     where
         F: Future<Output = S::Ret>,
-        V: FnOnce(&S::Value) -> Verdict,
+        V: Fn(&S::Value) -> Verdict,
     {
-        let mut call = self.call;
-        let given = match call.begin().await {
-            Some(Given::Content(content)) => give::<S>(content, call.codec()),
-            Some(Given::Failed(error)) => H::import(error.as_ref()),
-            None => None,
-        };
-        if let Some(ret) = given {
-            return ret;
-        }
         let mut load = pin!(load);
-        // The function is polled through a pointer, so that all around it is compiled once and not for each function.
-        let ret = std::future::poll_fn(|context| {
-            let mut output = None;
-            let mut poll = |context: &mut Context<'_>| load.as_mut().poll(context).map(|ret| output = Some(ret));
-            match (call.poll(context, &mut poll), output) {
-                (Poll::Ready(()), Some(ret)) => Poll::Ready(ret),
-                _ => Poll::Pending,
-            }
+        std::future::poll_fn(move |context| {
+            self.poll(context, &mut |context| load.as_mut().poll(context), &verdict)
         })
-        .await;
-        if call.is_cached() {
-            let loaded = loaded::<S, H>(&ret, verdict);
-            if let Some(stale) = call.finish(loaded).await
-                && let Some(stale) = give::<S>(stale, call.codec())
-            {
-                return stale;
-            }
-        }
-        ret
-    }
-}
-
-/// The part of a miss that does not depend on its types.
-struct Call {
-    /// Nothing when the call passes the cache by.
-    ticket: Option<Box<Ticket>>,
-    run: Option<Run>,
-    started: Option<Instant>,
-}
-
-enum Given {
-    Content(Content),
-    Failed(Arc<dyn Any + Send + Sync>),
-}
-
-impl Call {
-    /// What another call has, if this one need not run its function.
-    async fn begin(&mut self) -> Option<Given> {
-        let ticket = self.ticket.as_deref()?;
-        match ticket.begin().await {
-            Begun::Run(run) => {
-                self.run = Some(run);
-                None
-            }
-            Begun::Content(content) => Some(Given::Content(content)),
-            Begun::Failed(error) => Some(Given::Failed(error)),
-        }
+        .await
     }
 
-    fn is_cached(&self) -> bool {
-        self.ticket.is_some()
-    }
-
-    fn codec(&self) -> Option<Codec> {
-        self.ticket.as_ref()?.codec
-    }
-
+    /// One step. The function is polled through a pointer, so that this is compiled once for a type and not for each
+    /// function.
     fn poll(
         &mut self,
         context: &mut Context<'_>,
-        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
-    ) -> Poll<()> {
-        let Some(ticket) = &self.ticket else { return poll(context) };
-        self.started.get_or_insert_with(Instant::now);
-        // What another call had was of no use to this one: it runs for itself.
-        self.run.get_or_insert_with(|| ticket.alone()).poll(context, poll)
-    }
-
-    /// Stores what the function gave. Gives a stale value to serve instead of an error.
-    async fn finish(&mut self, loaded: Loaded) -> Option<Content> {
-        let (ticket, run) = (self.ticket.as_deref()?, self.run.take()?);
-        ticket.finish(run, loaded, self.started.unwrap_or_else(Instant::now)).await
+        load: &mut dyn FnMut(&mut Context<'_>) -> Poll<S::Ret>,
+        verdict: &dyn Fn(&S::Value) -> Verdict,
+    ) -> Poll<S::Ret> {
+        loop {
+            match &mut self.call {
+                Call::Bypass => return load(context),
+                Call::Start(_) => {
+                    if let Call::Start(ticket) = std::mem::replace(&mut self.call, Call::Bypass) {
+                        self.call = Call::Begin(Box::pin(begin(ticket)));
+                    }
+                }
+                Call::Begin(begin) => {
+                    let Poll::Ready((ticket, begun)) = begin.as_mut().poll(context) else { return Poll::Pending };
+                    let run = match begun {
+                        Begun::Run(run) => run,
+                        Begun::Content(content) => match give::<S>(content, ticket.codec) {
+                            Some(ret) => return Poll::Ready(ret),
+                            // What another function stored under this key is of no use here.
+                            None => ticket.alone(),
+                        },
+                        Begun::Failed(error) => match H::import(error.as_ref()) {
+                            Some(ret) => return Poll::Ready(ret),
+                            None => ticket.alone(),
+                        },
+                    };
+                    self.call = Call::Run { ticket, run, started: Instant::now() };
+                }
+                Call::Run { run, .. } => {
+                    let mut output = None;
+                    let polled = run.poll(context, &mut |context| match load(context) {
+                        Poll::Ready(ret) => {
+                            output = Some(ret);
+                            Poll::Ready(())
+                        }
+                        Poll::Pending => Poll::Pending,
+                    });
+                    let (Poll::Ready(()), Some(ret)) = (polled, output) else { return Poll::Pending };
+                    let loaded = loaded::<S, H>(&ret, verdict);
+                    self.ret = Some(ret);
+                    if let Call::Run { ticket, run, started } = std::mem::replace(&mut self.call, Call::Bypass) {
+                        self.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));
+                    }
+                }
+                Call::Finish(finish) => {
+                    let Poll::Ready(stale) = finish.as_mut().poll(context) else { return Poll::Pending };
+                    let stale = stale.and_then(|(content, codec)| give::<S>(content, codec));
+                    match stale.or(self.ret.take()) {
+                        Some(ret) => return Poll::Ready(ret),
+                        None => self.call = Call::Bypass,
+                    }
+                }
+            }
+        }
     }
 }
 
-fn loaded<S: Shape, H: Share<S::Ret>>(ret: &S::Ret, verdict: impl FnOnce(&S::Value) -> Verdict) -> Loaded {
+/// Where a miss is.
+enum Call {
+    /// It passes the cache by.
+    Bypass,
+    /// It has not begun.
+    Start(Box<Ticket>),
+    /// It finds out whether it has to run its function.
+    Begin(Pin<Box<dyn Future<Output = (Box<Ticket>, Begun)> + Send>>),
+    /// It runs its function.
+    Run { ticket: Box<Ticket>, run: Run, started: Instant },
+    /// It stores what the function gave.
+    Finish(Pin<Box<dyn Future<Output = Option<(Content, Option<Codec>)>> + Send>>),
+}
+
+async fn begin(ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {
+    let begun = ticket.begin().await;
+    (ticket, begun)
+}
+
+fn loaded<S: Shape, H: Share<S::Ret>>(ret: &S::Ret, verdict: &dyn Fn(&S::Value) -> Verdict) -> Loaded {
     match S::see(ret) {
         Seen::Value(value) => {
             let verdict = verdict(value);

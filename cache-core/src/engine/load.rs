@@ -252,7 +252,17 @@ impl Ticket {
     }
 
     /// Stores what the function gave and tells those who wait. Gives a stale value to serve instead of an error.
-    pub(crate) async fn finish(&self, mut run: Run, loaded: Loaded, started: Instant) -> Option<Content> {
+    pub(crate) async fn finish(
+        self: Box<Self>,
+        run: Run,
+        loaded: Loaded,
+        started: Instant,
+    ) -> Option<(Content, Option<Codec>)> {
+        let stale = self.settle(run, loaded, started).await?;
+        Some((stale, self.codec))
+    }
+
+    async fn settle(&self, mut run: Run, loaded: Loaded, started: Instant) -> Option<Content> {
         let counters = &self.counters;
         counters.loads.fetch_add(1, Relaxed);
         counters.load_micros.fetch_add(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::SharedError;
+use crate::bound::Kept;
 use crate::codec::Codec;
 
 /// What a function's result holds.
@@ -24,6 +25,8 @@ pub trait View {
     type Ret;
     /// What is inside.
     type Value;
+    /// What is inside, with an `Arc` that is around it.
+    type Held;
     /// Looks into it.
     fn see(ret: &Self::Ret) -> Seen<'_, Self::Value>;
 }
@@ -42,17 +45,6 @@ pub trait Shape: View {
     fn value(value: &Self::Value) -> &Self::Stored;
 }
 
-/// Can be stored: a value that can be cloned and sent between threads, and borrows nothing.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be stored in the cache",
-    label = "this value cannot be kept",
-    note = "a cached value is `Clone + Send + Sync + 'static`; returning `Arc<{Self}>` makes any type `Clone`"
-)]
-pub trait Kept: Clone + Send + Sync + 'static {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Clone + Send + Sync + 'static> Kept for T {}
-
 /// A value that is returned as it is.
 #[derive(Debug)]
 pub struct Plain<T>(PhantomData<fn() -> T>);
@@ -60,6 +52,7 @@ pub struct Plain<T>(PhantomData<fn() -> T>);
 impl<T> View for Plain<T> {
     type Ret = T;
     type Value = T;
+    type Held = T;
     fn see(ret: &T) -> Seen<'_, T> {
         Seen::Value(ret)
     }
@@ -90,6 +83,7 @@ pub struct Shared<T>(PhantomData<fn() -> T>);
 impl<T> View for Shared<T> {
     type Ret = Arc<T>;
     type Value = T;
+    type Held = Arc<T>;
     fn see(ret: &Arc<T>) -> Seen<'_, T> {
         Seen::Value(ret)
     }
@@ -119,6 +113,7 @@ pub struct Fallible<S, E>(PhantomData<fn() -> (S, E)>);
 impl<S: View, E> View for Fallible<S, E> {
     type Ret = Result<S::Ret, E>;
     type Value = S::Value;
+    type Held = S::Held;
     fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
         match ret {
             Ok(value) => S::see(value),
@@ -151,6 +146,7 @@ pub struct Optional<S>(PhantomData<fn() -> S>);
 impl<S: View> View for Optional<S> {
     type Ret = Option<S::Ret>;
     type Value = S::Value;
+    type Held = S::Held;
     fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
         match ret {
             Some(value) => S::see(value),
@@ -185,6 +181,7 @@ pub struct InJson<S>(PhantomData<fn() -> S>);
 impl<S: View> View for InJson<S> {
     type Ret = axum::Json<S::Ret>;
     type Value = S::Value;
+    type Held = S::Held;
     fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
         S::see(&ret.0)
     }
@@ -335,7 +332,31 @@ pub mod peel {
     }
 
     impl<W: Around, T> IsNoArc<W, T> for &Tag<W, T> {}
+
+    /// For `()`.
+    pub trait IsUnit {
+        /// The type itself.
+        fn content(&self) -> PhantomData<()> {
+            PhantomData
+        }
+    }
+
+    impl IsUnit for PhantomData<()> {}
+
+    /// For every other type.
+    pub trait IsNoUnit {
+        /// What stands for it.
+        fn content(&self) -> PhantomData<Something> {
+            PhantomData
+        }
+    }
+
+    impl<T> IsNoUnit for &PhantomData<T> {}
 }
+
+/// Stands for every type of value but `()`.
+#[derive(Debug)]
+pub struct Something;
 
 /// How the error of one caller becomes that of another.
 pub trait Share<R> {

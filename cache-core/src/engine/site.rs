@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Tier;
+use crate::key::Numbered;
 
 /// An annotated function. Made by the attributes.
 #[derive(Debug)]
@@ -82,13 +83,13 @@ impl Site {
     #[inline]
     pub(crate) fn id(&self) -> usize {
         match self.id.load(Ordering::Relaxed) {
-            0 => self.number(),
+            0 => self.first_id(),
             id => id,
         }
     }
 
     #[cold]
-    fn number(&self) -> usize {
+    fn first_id(&self) -> usize {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         match self.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed) {
@@ -109,5 +110,12 @@ impl Site {
     #[inline]
     pub(crate) fn path(&self) -> &'static str {
         self.path
+    }
+}
+
+impl Numbered for Site {
+    #[inline]
+    fn number(&self) -> usize {
+        self.id()
     }
 }

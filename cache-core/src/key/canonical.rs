@@ -19,6 +19,13 @@ pub trait Canonical {
     /// Appends the canonical JSON of the value. Fails when the value's own `Serialize` does.
     #[doc(hidden)]
     fn canonical(&self, out: &mut Vec<u8>) -> Result<(), Failed>;
+    #[doc(hidden)]
+    fn as_canonical(&self) -> &dyn Canonical
+    where
+        Self: Sized,
+    {
+        self
+    }
 }
 
 #[diagnostic::do_not_recommend]

@@ -55,6 +55,13 @@ mod tag {
     pub(super) const SIGNED: u8 = 64;
 }
 
+/// Something that has a number of its own in this process: a function.
+#[doc(hidden)]
+pub trait Numbered {
+    /// The number.
+    fn number(&self) -> usize;
+}
+
 /// An integer type. Implemented for those of the language, and for no others.
 pub trait Integer: itoa::Integer + Copy {
     #[doc(hidden)]
@@ -103,22 +110,25 @@ impl KeyWriter {
         Self::of(false)
     }
 
-    // Made in one piece: moving it would copy the whole buffer.
+    #[expect(clippy::inline_always, reason = "moving it would copy the whole buffer")]
     #[inline(always)]
     fn of(raw: bool) -> Self {
         Self { raw, text: ArrayVec::new_const(), spill: Vec::new(), end: 0, depth: 0, failed: false }
     }
 
     /// A writer of the bytes of arguments.
+    #[doc(hidden)]
+    #[expect(clippy::inline_always, reason = "moving it would copy the whole buffer")]
     #[inline(always)]
-    pub(crate) fn arguments() -> Self {
+    pub fn arguments() -> Self {
         Self::of(true)
     }
 
-    /// Begins the bytes of the arguments of function number `id`.
+    /// Begins the bytes of the arguments of a function.
+    #[doc(hidden)]
     #[inline]
-    pub(crate) fn function(&mut self, id: usize) {
-        self.bytes(&(id as u32).to_le_bytes());
+    pub fn function(&mut self, function: &impl Numbered) {
+        self.bytes(&(function.number() as u32).to_le_bytes());
     }
 
     /// The bytes of the arguments, unless they are many or one of them could not be written.

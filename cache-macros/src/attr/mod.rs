@@ -4,6 +4,7 @@
 //! the function, that is what the checks do. The invariant is that reading goes on behind a mistake, so that one
 //! run reports all of them, and that an option that an attribute does not take is never skipped silently.
 
+mod cache_key;
 mod cache_lead_data;
 mod cache_result;
 mod cache_search_results;
@@ -16,6 +17,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::{Token, token};
 
+pub(crate) use cache_key::{ours as cache_key_attributes, parse as parse_cache_key};
 pub(crate) use invalidate_cache::{InvalidateOptions, MethodOwner, Target, parse as parse_invalidate};
 pub(crate) use options::{CachedOptions, Tier};
 pub(crate) use value::Ttl;

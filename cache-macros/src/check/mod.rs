@@ -7,10 +7,13 @@
 
 mod coverage;
 mod key;
+mod key_part;
 mod options;
 mod returns;
 mod targets;
 mod template;
+
+pub(crate) use key_part::key_part;
 
 use crate::errors::{Errors, Message};
 use crate::model::{Cached, Invalidator, KeyPlan, TargetPlan};

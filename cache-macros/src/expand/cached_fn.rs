@@ -16,7 +16,7 @@ use crate::span::{first, mixed};
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
 //             static __SITE: Site = Site::new("..::get_lead", "lead", "lead:{lead_id}");
-//             match lookup(&__SITE, .., |__k| { __k.literal("lead:"); part(__k, &lead_id); }) {
+//             match { .. render(&mut arguments); lookup(&__SITE, .., &arguments, &render) } {
 //                 Ok(hit) => hit,
 //                 Err(miss) => Miss::load(miss, async move { body }, store_all).await,
 //             }
@@ -38,12 +38,19 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let render = context.key(plan);
     let manager = manager(options.manager.get(), &cached.krate);
     let mode = mode(cached);
+    let asked = asked(cached);
     let shape = at_return_type(cached, "shape");
     let sharing = at_return_type(cached, "share");
     let codec = codec(cached);
     let load = load(cached);
     let found = quote_spanned! {at_value=>
-        match #private::lookup(&__SITE, __shape, #codec, #sharing, #manager, #mode, #render) {
+        match {
+            let __render = #render;
+            let mut __arguments = #private::KeyWriter::arguments();
+            __arguments.function(&__SITE);
+            __render(&mut __arguments);
+            #private::lookup(&__SITE, __shape, #codec, #sharing, #manager, #mode, &__arguments, &__render)
+        } {
             #private::Ok(__hit) => __hit,
             #private::Err(__miss) => { #load }
         }
@@ -52,6 +59,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         static __SITE: #private::Site = #site;
         #popular
         let __shape = #shape;
+        #asked
         #found
     };
     with_body(&cached.function, body)
@@ -102,6 +110,34 @@ fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
     quote_spanned!(span=> #private::#name!(#ret))
 }
 
+/// What is asked of the returned type, one trait at a time and without naming a function of ours. What comes after
+/// needs the same, and rustc reports it only once.
+fn asked(cached: &Cached) -> TokenStream {
+    let at_value = mixed(cached.function.value_span());
+    let krate = cached.krate.at(at_value);
+    let private = cached.krate.private(at_value);
+    let written = match cached.options.tier.get() {
+        Some(Tier::Memory) => None,
+        Some(Tier::Redis | Tier::Both) | None => {
+            Some(quote_spanned!(at_value=> #krate::bound::Written::written(#private::value(__shape));))
+        }
+    };
+    let may_be_none = cached.options.none_ttl.span().map(|span| {
+        let span = mixed(span);
+        let krate = cached.krate.at(span);
+        let private = cached.krate.private(span);
+        quote_spanned!(span=> #krate::bound::MayBeNone::may_be_none(#private::returned(__shape));)
+    });
+    quote_spanned! {at_value=>
+        if false {
+            #krate::bound::Filled::filled(#private::content!(__shape));
+            #krate::bound::Kept::kept(#private::held(__shape));
+            #written
+            #may_be_none
+        }
+    }
+}
+
 fn codec(cached: &Cached) -> TokenStream {
     let span = mixed(cached.function.value_span());
     let private = cached.krate.private(span);
@@ -115,22 +151,23 @@ fn mode(cached: &Cached) -> TokenStream {
     let span = Span::mixed_site();
     let private = cached.krate.private(span);
     let CachedOptions { bypass, refresh, .. } = &cached.options;
-    let condition = |expression: Option<&Expr>| {
-        expression.map_or_else(
+    // A variable whose type is written keeps the function that takes it out of rustc's messages.
+    let condition = |name: &str, expression: Option<&Expr>| {
+        let at = expression.map_or(span, |expression| mixed(first(expression)));
+        let name = syn::Ident::new(name, at);
+        let private = cached.krate.private(at);
+        let value = expression.map_or_else(
             || quote_spanned!(span=> false),
-            |expression| quote_spanned!(span=> #expression),
-        )
+            |expression| quote_spanned!(at=> #expression),
+        );
+        quote_spanned!(at=> let #name: #private::bool = #value;)
     };
     match (bypass.get(), refresh.get()) {
         (None, None) => quote_spanned!(span=> #private::Mode::Use),
         (bypass, refresh) => {
-            let span = bypass
-                .or(refresh)
-                .map_or(span, |expression| mixed(first(expression)));
-            let private = cached.krate.private(span);
-            let bypass = condition(bypass);
-            let refresh = condition(refresh);
-            quote_spanned!(span=> #private::Mode::of(#bypass, #refresh))
+            let bypass = condition("__bypass", bypass);
+            let refresh = condition("__refresh", refresh);
+            quote_spanned!(span=> { #bypass #refresh #private::Mode::of(__bypass, __refresh) })
         }
     }
 }
@@ -143,7 +180,8 @@ fn popular(cached: &Cached) -> Option<TokenStream> {
     let manager = manager(cached.options.manager.get(), &cached.krate);
     let mut value = binding.name.clone();
     value.set_span(span.resolved_at(binding.name.span()));
-    Some(quote_spanned!(span=> #private::popular(#manager, &#value);))
+    let krate = cached.krate.at(span);
+    Some(quote_spanned!(span=> #private::popular(#manager, #krate::bound::Searched::searched(&#value));))
 }
 
 /// Runs the body, stores what it gave, and returns it.
@@ -176,22 +214,21 @@ fn hooks(cached: &Cached) -> TokenStream {
     let CachedOptions {
         cache_if, ttl_from, ..
     } = &cached.options;
-    let apply = |function: &Expr| {
-        let at = mixed(first(function));
-        let private = cached.krate.private(at);
-        quote_spanned!(at=> #private::apply(__v, #function))
-    };
     let allow = allow_closures();
-    let only_if = cache_if.get().map(|function| {
-        let accepted = apply(function);
-        let span = mixed(first(function));
-        quote_spanned!(span=> #allow let __verdict = __verdict.only_if(#accepted);)
-    });
-    let ttl = ttl_from.get().map(|function| {
-        let ttl = apply(function);
-        let span = mixed(first(function));
-        quote_spanned!(span=> #allow let __verdict = __verdict.ttl(#ttl);)
-    });
+    let hook = |method: &str, ty: &str, function: &Expr| {
+        let at = mixed(first(function));
+        let krate = cached.krate.at(at);
+        let private = cached.krate.private(at);
+        let method = syn::Ident::new(method, at);
+        let ty = syn::Ident::new(ty, at);
+        quote_spanned! {at=>
+            #allow
+            let __said: #private::#ty = #krate::bound::on_value(__v, #function);
+            let __verdict = __verdict.#method(__said);
+        }
+    };
+    let only_if = cache_if.get().map(|function| hook("only_if", "bool", function));
+    let ttl = ttl_from.get().map(|function| hook("ttl", "Duration", function));
     if only_if.is_none() && ttl.is_none() {
         return quote_spanned!(span=> #private::store_all);
     }

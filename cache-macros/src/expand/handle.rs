@@ -186,9 +186,8 @@ fn by_reference(binding: &Binding, ty: &Type) -> TokenStream {
 fn hidden_type(cached: &Cached, plan: &KeyPlan, index: usize) -> Option<TokenStream> {
     let span = Span::mixed_site();
     let krate = cached.krate.at(span);
-    let private = cached.krate.private(span);
     match &plan.render {
-        Render::QueryHash { .. } => Some(quote_spanned!(span=> &impl #private::Canonical)),
+        Render::QueryHash { .. } => Some(quote_spanned!(span=> &impl #krate::bound::Canonical)),
         Render::Custom { .. } => None,
         Render::Parts(parts) => {
             let mut uses = parts.iter().filter_map(|part| match part {

@@ -1,11 +1,13 @@
 //! From plans to tokens.
 //!
 //! Nothing is judged here. The invariant is that generated code names nothing of the standard library, and
-//! nothing else but `Key` and `__private` of `cache_core`, so that user code may shadow any name.
+//! nothing of `cache_core` but `Key`, `CacheKey`, `KeyWriter`, `bound` and `__private`, so that user code may shadow
+//! any name.
 
 mod cached_fn;
 mod handle;
 mod invalidator;
+mod key_part;
 mod render;
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
@@ -15,6 +17,7 @@ use syn::{Expr, Type};
 pub(crate) use cached_fn::cached_fn;
 pub(crate) use handle::handle;
 pub(crate) use invalidator::invalidator;
+pub(crate) use key_part::key_part;
 
 use crate::crate_path::CratePath;
 use crate::signature::Function;
@@ -74,9 +77,10 @@ fn manager(expression: Option<&Expr>, krate: &CratePath) -> TokenStream {
         }
         Some(expression) => {
             let span = mixed(first(expression));
+            let path = krate.at(span);
             let private = krate.private(span);
             let reference = reference(expression);
-            quote_spanned!(span=> #private::Some(#private::manager(#reference)))
+            quote_spanned!(span=> #private::Some(#path::bound::Manager::manager(#reference)))
         }
     }
 }

@@ -79,7 +79,7 @@ impl Context<'_> {
             .collect()
     }
 
-    /// One call of `__private` that writes a value. It is located where the value's type stands, so that a type
+    /// One call that writes a value. It is located where the value's type stands, so that a type
     /// that cannot be a key part is underlined there; for a field that is the template.
     fn value(&self, value: &Value) -> TokenStream {
         let span = self.location(value);
@@ -87,31 +87,21 @@ impl Context<'_> {
         let private = self.krate.private(span);
         let writer = Self::writer(span);
         let expression = self.reference(value, span);
-        match value.filter {
-            Some(Filter::Hash) => quote_spanned!(span=> #private::hash!(#writer, #expression);),
-            Some(Filter::Lower) => {
-                let (name, end) = match value.next {
-                    Next::End => ("lower", None),
-                    Next::Byte(byte) => ("lower_before", Some(byte_literal(byte, span))),
-                    Next::Value => ("lower_joined", None),
-                };
-                let name = Ident::new(name, span);
-                let end = end.map(|end| quote_spanned!(span=> #end,));
-                quote_spanned!(span=> #private::#name(#writer, #end #expression);)
+        // Calls of the traits' own methods, since rustc explains a bound of any other function by naming that
+        // function, which means nothing to the user.
+        let write = match value.filter {
+            // A digest has one length, so what follows it needs no care.
+            Some(Filter::Hash) => return quote_spanned!(span=> #private::hash!(#writer, #expression);),
+            Some(Filter::Lower) => quote_spanned!(span=> #writer.text(&#krate::bound::Lower::lower(#expression))),
+            None => quote_spanned!(span=> #krate::CacheKey::write_key(#expression, #writer)),
+        };
+        match value.next {
+            Next::End => quote_spanned!(span=> #write;),
+            Next::Byte(byte) => {
+                let end = byte_literal(byte, span);
+                quote_spanned!(span=> #writer.before(#end, |#writer| #write);)
             }
-            None => {
-                // A call of the trait's own method, since rustc explains a bound of any other function by naming
-                // that function, which means nothing to the user.
-                let write = quote_spanned!(span=> #krate::CacheKey::write_key(#expression, #writer));
-                match value.next {
-                    Next::End => quote_spanned!(span=> #write;),
-                    Next::Byte(byte) => {
-                        let end = byte_literal(byte, span);
-                        quote_spanned!(span=> #writer.before(#end, |#writer| #write);)
-                    }
-                    Next::Value => quote_spanned!(span=> #writer.joined(|#writer| #write);),
-                }
-            }
+            Next::Value => quote_spanned!(span=> #writer.joined(|#writer| #write);),
         }
     }
 
@@ -179,9 +169,9 @@ impl Context<'_> {
             let binding = self.bindings.get(*index)?;
             let name = binding.plain_name();
             let span = mixed(binding.type_span);
-            let private = self.krate.private(span);
+            let krate = self.krate.at(span);
             let value = self.root(Source::Argument(*index), span);
-            Some(quote_spanned!(span=> (#name, &#value as &dyn #private::Canonical)))
+            Some(quote_spanned!(span=> (#name, #krate::bound::Canonical::as_canonical(&#value))))
         });
         quote_spanned! {span=>
             #writer.literal(#prefix);
@@ -191,7 +181,7 @@ impl Context<'_> {
 
     fn custom(&self, prefix: Option<&str>, function: &Expr, arguments: &[Source]) -> TokenStream {
         let span = mixed(first(function));
-        let private = self.krate.private(span);
+        let krate = self.krate.at(span);
         let writer = Self::writer(span);
         let prefix = format!("{}:", prefix.unwrap_or_default());
         let count = arguments.len();
@@ -206,8 +196,8 @@ impl Context<'_> {
                     .iter()
                     .all(|input| matches!(input, syn::Pat::Type(_))) =>
             {
-                let helper = Ident::new(&format!("call{count}"), span);
-                quote_spanned!(span=> #private::#helper(#function #(, #arguments)*))
+                let helper = Ident::new(&format!("key_fn{count}"), span);
+                quote_spanned!(span=> #krate::bound::#helper(#function #(, #arguments)*))
             }
             _ => quote_spanned!(span=> (#function)(#(#arguments),*)),
         };
@@ -215,7 +205,7 @@ impl Context<'_> {
             #writer.literal(#prefix);
             #allow
             let __text = #call;
-            #private::custom(#writer, __text);
+            #writer.text(&#krate::bound::KeyText::key_text(__text));
         }
     }
 

@@ -1,0 +1,245 @@
+//! What the attributes ask of types.
+//!
+//! These traits have names of their own so that the compiler can name them where a type falls short. Each is
+//! implemented for every type that qualifies, and none is to be implemented or called by hand.
+//!
+//! | trait | asked of | by |
+//! |---|---|---|
+//! | [`CacheKey`](crate::CacheKey) | arguments and fields in a key | the templates |
+//! | [`Canonical`] | all arguments of a search | `#[cache_search_results]` |
+//! | [`Hashed`] | arguments and fields in a key | `{..:hash}` |
+//! | [`Lower`] | arguments and fields in a key | `{..:lower}` |
+//! | [`KeyText`] | what a `key_fn` gives | `key_fn` |
+//! | [`Searched`] | the text of a search | `popular` |
+//! | [`Filled`] | what a function returns | the attributes that cache |
+//! | [`Kept`] | what a function returns | the attributes that cache |
+//! | [`Written`] | what a function returns | these, without `tier = "memory"` |
+//! | [`MayBeNone`] | what a function returns | `none_ttl` |
+//! | [`Manager`] | an expression | `manager` |
+
+// The methods are calls through the traits themselves: of any other function rustc explains where its bound stands.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::__private::digest::{Json, Part, Text};
+use crate::key::{KeyWriter, digest_of_bytes};
+use crate::{CacheKey, CacheManager};
+
+pub use crate::key::Canonical;
+
+/// Can be written into Redis and read back: `Serialize + DeserializeOwned + Send + Sync + 'static`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored in the cache",
+    label = "`{Self}` cannot be written and read back",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`",
+    note = "or keep its entries in this process: `tier = \"memory\"`"
+)]
+pub trait Written: Serialize + DeserializeOwned + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn written(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Written for T {}
+
+/// Can be stored: a value that can be cloned and sent between threads, and borrows nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored in the cache",
+    label = "this value cannot be kept",
+    note = "a cached value is `Clone + Send + Sync + 'static`; returning `Arc<{Self}>` makes any type `Clone`"
+)]
+pub trait Kept: Clone + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn kept(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> Kept for T {}
+
+/// Holds something: every type but `()`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` holds nothing that could be cached",
+    label = "there is no value in this",
+    note = "return the value to be cached, or remove the attribute"
+)]
+pub trait Filled {
+    #[doc(hidden)]
+    fn filled(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl Filled for crate::__private::Something {}
+
+/// Can be `None`: an `Option`, in a `Result` or a `Json` too.
+#[diagnostic::on_unimplemented(
+    message = "`none_ttl` does nothing: `{Self}` is never `None`",
+    label = "there is no `Option` in what the function returns",
+    note = "remove it, or return `Option<..>`"
+)]
+pub trait MayBeNone {
+    #[doc(hidden)]
+    fn may_be_none(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> MayBeNone for Option<T> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: MayBeNone, E> MayBeNone for Result<T, E> {}
+
+#[cfg(feature = "axum")]
+#[diagnostic::do_not_recommend]
+impl<T: MayBeNone> MayBeNone for axum::Json<T> {}
+
+/// Names a manager: a [`CacheManager`], a reference to one, or one behind an `Arc`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no cache manager",
+    label = "expected a `CacheManager` or a reference to one"
+)]
+pub trait Manager {
+    /// The manager.
+    fn manager(&self) -> &CacheManager;
+}
+
+#[diagnostic::do_not_recommend]
+impl Manager for CacheManager {
+    fn manager(&self) -> &CacheManager {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<M: Manager + ?Sized> Manager for &M {
+    fn manager(&self) -> &CacheManager {
+        (**self).manager()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<M: Manager + ?Sized> Manager for Arc<M> {
+    fn manager(&self) -> &CacheManager {
+        (**self).manager()
+    }
+}
+
+/// Has a lower-case form: text.
+#[diagnostic::on_unimplemented(
+    message = "`:lower` takes text, which `{Self}` is not",
+    label = "this is no text",
+    note = "leave the filter out"
+)]
+pub trait Lower {
+    /// The lower-case form.
+    fn lower(&self) -> String;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str> + ?Sized> Lower for T {
+    fn lower(&self) -> String {
+        self.as_ref().to_lowercase()
+    }
+}
+
+/// Can be hashed into a key: text by its UTF-8, what is `Serialize` by its canonical JSON, and every other key part by
+/// what it writes into keys. `Way` is one of these.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be hashed into a cache key",
+    label = "`{Self}` is neither text nor `Serialize` nor a key part",
+    note = "derive `serde::Serialize` for it, or leave it out of the key: `skip(..)`"
+)]
+pub trait Hashed<Way = ()> {
+    #[doc(hidden)]
+    fn hash_into(&self, way: Way, out: &mut KeyWriter);
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str> + ?Sized> Hashed<Text> for T {
+    fn hash_into(&self, _: Text, out: &mut KeyWriter) {
+        out.digest(self.as_ref().as_bytes(), digest_of_bytes);
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> Hashed<Json> for T {
+    fn hash_into(&self, _: Json, out: &mut KeyWriter) {
+        let mut json = Vec::new();
+        match self.canonical(&mut json) {
+            Ok(()) => out.digest(&json, digest_of_bytes),
+            Err(_) => out.fail(),
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: CacheKey + ?Sized> Hashed<Part> for T {
+    fn hash_into(&self, _: Part, out: &mut KeyWriter) {
+        let mut text = KeyWriter::new();
+        self.write_key(&mut text);
+        out.digest(text.into_pattern().as_bytes(), digest_of_bytes);
+    }
+}
+
+/// Can stand in a key as text: `Into<String>`.
+#[diagnostic::on_unimplemented(
+    message = "`key_fn` gives text, which `{Self}` is not",
+    label = "this gives `{Self}`",
+    note = "give a `String` or a `&str`, with `to_string()` or `format!(..)`"
+)]
+pub trait KeyText {
+    /// The text.
+    fn key_text(self) -> String;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<String>> KeyText for T {
+    fn key_text(self) -> String {
+        self.into()
+    }
+}
+
+/// Can be counted among the popular searches: text.
+#[diagnostic::on_unimplemented(
+    message = "`popular` counts texts, and `{Self}` is no text",
+    label = "this is no text",
+    note = "name the argument that people typed, or remove the option"
+)]
+pub trait Searched {
+    /// The text.
+    fn searched(&self) -> &str;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str> + ?Sized> Searched for T {
+    fn searched(&self) -> &str {
+        self.as_ref()
+    }
+}
+
+/// Calls the closure of `cache_if` or `ttl_from` on a value.
+pub fn on_value<V: ?Sized, R>(value: &V, closure: impl FnOnce(&V) -> R) -> R {
+    closure(value)
+}
+
+macro_rules! calls {
+    ($($name:ident($($t:ident $a:ident),*))*) => {$(
+        /// Calls the closure of `key_fn`, whose parameters are references to the arguments.
+        pub fn $name<$($t: ?Sized,)* R>(closure: impl FnOnce($(&$t),*) -> R, $($a: &$t),*) -> R {
+            closure($($a),*)
+        }
+    )*};
+}
+calls! {
+    key_fn0()
+    key_fn1(A a)
+    key_fn2(A a, B b)
+    key_fn3(A a, B b, C c)
+    key_fn4(A a, B b, C c, D d)
+    key_fn5(A a, B b, C c, D d, E e)
+    key_fn6(A a, B b, C c, D d, E e, F f)
+    key_fn7(A a, B b, C c, D d, E e, F f, G g)
+    key_fn8(A a, B b, C c, D d, E e, F f, G g, H h)
+}

@@ -1,0 +1,9 @@
+use cache_core::CacheKey;
+
+#[derive(CacheKey)]
+enum Limit {
+    Nothing,
+    Above(f64),
+}
+
+fn main() {}
