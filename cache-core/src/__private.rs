@@ -76,21 +76,21 @@ macro_rules! __cache_share {
 }
 pub use crate::__cache_share as share;
 
-/// Writes the digest of a value.
+/// The way to take the digest of a value.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __cache_hash {
-    ($writer:expr, $value:expr) => {{
+macro_rules! __cache_way {
+    ($value:expr) => {{
         #[allow(unused_imports)]
         use $crate::__private::digest::*;
-        $crate::bound::Hashed::hash_into($value, (&&&&Of($value)).way(), $writer)
+        (&&&&Of($value)).way()
     }};
 }
-pub use crate::__cache_hash as hash;
+pub use crate::__cache_way as way;
 
 /// The ways to take a digest, the better first: the call on more references prefers it.
 pub mod digest {
-    use super::CacheKey;
+    use crate::CacheKey;
 
     /// A value whose digest is wanted.
     #[derive(Debug)]
@@ -274,14 +274,17 @@ impl Targets {
 
     /// All entries of a function.
     pub fn all(&mut self, target: Target) {
-        self.names.push(Name::Pattern(target.pattern));
+        let text = target.pattern;
+        self.names.push(if glob::is_pattern(&text) { Name::Pattern(text) } else { Name::Key(text) });
     }
 
     /// Keys that match a pattern. Values in it match themselves alone.
     pub fn pattern(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push(Name::Pattern(writer.into_pattern()));
+        let text = writer.into_pattern();
+        // A pattern without a wildcard is a key.
+        self.names.push(if glob::is_pattern(&text) { Name::Pattern(text) } else { Name::Key(text) });
     }
 
     /// One key by its text.
@@ -309,24 +312,34 @@ pub fn view<S: View>(_: Shaped<S>, ret: &S::Ret) -> Option<&S::Value> {
 
 /// Invalidates, unless the function failed.
 pub async fn settle<S: View>(_: Shaped<S>, ret: &S::Ret, targets: Targets) {
-    if matches!(S::see(ret), Seen::Failed) {
-        return;
-    }
-    let done = targets.run();
-    done.await;
+    targets.settle(matches!(S::see(ret), Seen::Failed)).await;
 }
 
 impl Targets {
-    async fn run(self) {
-        let core = &self.manager.core;
+    async fn settle(mut self, failed: bool) {
+        if failed {
+            self.names.clear();
+        }
+        let core = Arc::clone(&self.manager.core);
         core.stats.direct.invalidations.fetch_add(self.names.len() as u64, std::sync::atomic::Ordering::Relaxed);
-        for name in self.names {
-            // A pattern without a wildcard is a key.
-            let name = match name {
-                Name::Pattern(text) if !glob::is_pattern(&text) => Name::Key(text),
-                name => name,
-            };
+        // A name leaves the list when it is done with, so that nothing is lost when the caller is dropped meanwhile.
+        while let Some(name) = self.names.last().cloned() {
             core.invalidate(name).await;
+            self.names.pop();
+        }
+    }
+}
+
+/// The function was dropped before it had ended, or panicked: what it has written by then is not known, so it is taken
+/// to have written all.
+impl Drop for Targets {
+    fn drop(&mut self) {
+        let core = &self.manager.core;
+        for name in std::mem::take(&mut self.names) {
+            core.forget(&name);
+            if core.remote.is_some() {
+                core.invalidate_later(name);
+            }
         }
     }
 }

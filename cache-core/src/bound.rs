@@ -17,7 +17,7 @@
 //! | [`MayBeNone`] | what a function returns | `none_ttl` |
 //! | [`Manager`] | an expression | `manager` |
 
-// The methods are calls through the traits themselves: of any other function rustc explains where its bound stands.
+// Most are asked for through a method of their own: of any other function rustc explains where its bound stands.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -38,13 +38,14 @@ pub use crate::key::Canonical;
     note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`",
     note = "or keep its entries in this process: `tier = \"memory\"`"
 )]
-pub trait Written: Serialize + DeserializeOwned + Send + Sync + 'static {
-    #[doc(hidden)]
-    fn written(_: PhantomData<Self>) {}
-}
+pub trait Written: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Written for T {}
+
+// A function, since a path through the trait would ask for its supertraits first, in their words.
+/// Asks for [`Written`].
+pub fn written<T: Written>(_: PhantomData<T>) {}
 
 /// Can be stored: a value that can be cloned and sent between threads, and borrows nothing.
 #[diagnostic::on_unimplemented(
@@ -52,13 +53,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Written for T {}
     label = "this value cannot be kept",
     note = "a cached value is `Clone + Send + Sync + 'static`; returning `Arc<{Self}>` makes any type `Clone`"
 )]
-pub trait Kept: Clone + Send + Sync + 'static {
-    #[doc(hidden)]
-    fn kept(_: PhantomData<Self>) {}
-}
+pub trait Kept: Clone + Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> Kept for T {}
+
+/// Asks for [`Kept`].
+pub fn kept<T: Kept>(_: PhantomData<T>) {}
 
 /// Holds something: every type but `()`.
 #[diagnostic::on_unimplemented(
@@ -153,21 +154,21 @@ impl<T: AsRef<str> + ?Sized> Lower for T {
 )]
 pub trait Hashed<Way = ()> {
     #[doc(hidden)]
-    fn hash_into(&self, way: Way, out: &mut KeyWriter);
+    fn hash_into(way: Way, value: &Self, out: &mut KeyWriter);
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: AsRef<str> + ?Sized> Hashed<Text> for T {
-    fn hash_into(&self, _: Text, out: &mut KeyWriter) {
-        out.digest(self.as_ref().as_bytes(), digest_of_bytes);
+    fn hash_into(_: Text, value: &Self, out: &mut KeyWriter) {
+        out.digest(value.as_ref().as_bytes(), digest_of_bytes);
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Hashed<Json> for T {
-    fn hash_into(&self, _: Json, out: &mut KeyWriter) {
+    fn hash_into(_: Json, value: &Self, out: &mut KeyWriter) {
         let mut json = Vec::new();
-        match self.canonical(&mut json) {
+        match value.canonical(&mut json) {
             Ok(()) => out.digest(&json, digest_of_bytes),
             Err(_) => out.fail(),
         }
@@ -176,9 +177,9 @@ impl<T: Serialize + ?Sized> Hashed<Json> for T {
 
 #[diagnostic::do_not_recommend]
 impl<T: CacheKey + ?Sized> Hashed<Part> for T {
-    fn hash_into(&self, _: Part, out: &mut KeyWriter) {
+    fn hash_into(_: Part, value: &Self, out: &mut KeyWriter) {
         let mut text = KeyWriter::new();
-        self.write_key(&mut text);
+        value.write_key(&mut text);
         out.digest(text.into_pattern().as_bytes(), digest_of_bytes);
     }
 }
@@ -242,4 +243,84 @@ calls! {
     key_fn6(A a, B b, C c, D d, E e, F f)
     key_fn7(A a, B b, C c, D d, E e, F f, G g)
     key_fn8(A a, B b, C c, D d, E e, F f, G g, H h)
+}
+
+#[cfg(all(test, feature = "macros"))]
+mod tests {
+    use std::collections::HashSet;
+
+    use crate::{CacheKey, KeyWriter};
+
+    #[derive(CacheKey)]
+    enum Shape {
+        A,
+        B(),
+        Text(String),
+        Texts(String, String),
+        Pair { a: Box<Shape>, b: Option<u8> },
+        List(Vec<String>),
+        Id(Id),
+    }
+
+    #[derive(CacheKey)]
+    struct Id(u64);
+
+    fn shapes() -> Vec<Shape> {
+        let text = |text: &str| Shape::Text(text.to_owned());
+        let texts = |a: &str, b: &str| Shape::Texts(a.to_owned(), b.to_owned());
+        let pair = |a: Shape, b: Option<u8>| Shape::Pair { a: Box::new(a), b };
+        let list = |items: &[&str]| Shape::List(items.iter().map(|item| (*item).to_owned()).collect());
+        vec![
+            Shape::A,
+            Shape::B(),
+            text("A"),
+            text(""),
+            text("a,b"),
+            text("(A)"),
+            texts("a", "b"),
+            texts("a,b", ""),
+            texts("", "a,b"),
+            texts("Texts", "a"),
+            pair(Shape::A, None),
+            pair(Shape::A, Some(1)),
+            pair(Shape::B(), None),
+            pair(pair(Shape::A, None), None),
+            pair(pair(Shape::A, None), Some(1)),
+            list(&[]),
+            list(&[""]),
+            list(&["a", "b"]),
+            list(&["a,b"]),
+            Shape::Id(Id(1)),
+        ]
+    }
+
+    #[test]
+    fn k3_derived_forms_differ_in_keys() {
+        let shapes = shapes();
+        let texts: HashSet<String> = shapes
+            .iter()
+            .map(|shape| {
+                let mut writer = KeyWriter::new();
+                shape.write_key(&mut writer);
+                writer.into_pattern()
+            })
+            .collect();
+        assert_eq!(texts.len(), shapes.len(), "{texts:?}");
+    }
+
+    #[test]
+    fn k3_derived_forms_differ_as_bytes_and_none_begins_another() {
+        let bytes: Vec<Vec<u8>> = shapes()
+            .iter()
+            .map(|shape| {
+                let mut writer = KeyWriter::arguments();
+                shape.write_key(&mut writer);
+                writer.short().map(<[u8]>::to_vec).unwrap_or_default()
+            })
+            .collect();
+        for (index, one) in bytes.iter().enumerate() {
+            assert!(!one.is_empty());
+            assert!(bytes.iter().enumerate().all(|(other, bytes)| other == index || !bytes.starts_with(one)), "{one:?}");
+        }
+    }
 }

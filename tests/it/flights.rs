@@ -115,7 +115,7 @@ async fn s4_a_leader_that_nobody_polls_blocks_the_others_for_the_lease_at_most()
     let cache = CacheManager::builder().lease(Duration::from_secs(3)).build().await.expect("a cache");
     let gate = Arc::new(Gate::default());
     let mut stuck = Box::pin(gated(&cache, &gate, 1));
-    assert!(futures_poll_once(&mut stuck).await.is_none());
+    assert!(poll_once(&mut stuck).await.is_none());
     gate.open(1);
     let started = tokio::time::Instant::now();
     // The permit goes to whoever polls first: the stuck leader never does.
@@ -126,7 +126,7 @@ async fn s4_a_leader_that_nobody_polls_blocks_the_others_for_the_lease_at_most()
     drop(stuck);
 }
 
-async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     std::future::poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
         std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
         std::task::Poll::Pending => std::task::Poll::Ready(None),
@@ -292,4 +292,29 @@ async fn g1_g2_an_invalidation_keeps_a_load_that_started_before_it_out() {
         assert_eq!(gated(&cache, &gate, 1).await, before + 2, "{invalidation}");
         cache.clear().await;
     }
+}
+
+static STORED: AtomicU32 = AtomicU32::new(1);
+
+#[cache_result(key = "stored:{id}", skip(cache), manager = cache)]
+async fn stored(cache: &CacheManager, id: u64) -> u32 {
+    let _ = (cache, id);
+    STORED.load(SeqCst)
+}
+
+#[invalidate_cache(stored(id), manager = cache)]
+async fn store_and_hang(cache: &CacheManager, id: u64) {
+    let _ = (cache, id);
+    STORED.store(2, SeqCst);
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_function_that_is_dropped_after_it_has_written_invalidates_all_the_same() {
+    let cache = CacheManager::in_memory();
+    assert_eq!(stored(&cache, 1).await, 1);
+    let mut change = Box::pin(store_and_hang(&cache, 1));
+    assert!(poll_once(&mut change).await.is_none());
+    drop(change);
+    assert_eq!(stored(&cache, 1).await, 2);
 }

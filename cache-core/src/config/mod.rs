@@ -337,21 +337,9 @@ fn check_url(url: &Secret) -> Result<(), CacheError> {
         CacheError::Config(format!(
             "`REDIS_URL` is `{}` ({}); it takes `redis://[user:password@]host[:port][/db]` or `unix:///path/to.sock`",
             redact(&url.0),
-            error.detail().map_or_else(|| error.kind().to_owned_text(), str::to_owned)
+            error
         ))
     })
-}
-
-#[cfg(feature = "redis")]
-trait KindText {
-    fn to_owned_text(&self) -> String;
-}
-
-#[cfg(feature = "redis")]
-impl KindText for redis::ErrorKind {
-    fn to_owned_text(&self) -> String {
-        format!("{self:?}")
-    }
 }
 
 #[cfg(not(feature = "redis"))]

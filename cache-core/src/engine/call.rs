@@ -56,6 +56,18 @@ pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     {
         return Ok(S::give(value));
     }
+    further::<S, C, H>(site, manager, mode, arguments, render)
+}
+
+#[cold]
+#[inline(never)]
+fn further<S: Shape, C: Coded, H: Share<S::Ret>>(
+    site: &'static Site,
+    manager: Option<&CacheManager>,
+    mode: Mode,
+    arguments: &KeyWriter,
+    render: &dyn Fn(&mut KeyWriter),
+) -> Result<S::Ret, Miss<S, H>> {
     match by_text(site, C::codec, manager, mode, arguments, render) {
         (ticket, None) => Err(Miss::new(ticket)),
         (_, Some(content)) => give::<S>(content, C::codec()).ok_or(Miss::new(None)),

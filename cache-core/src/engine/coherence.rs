@@ -43,6 +43,9 @@ impl Ears for Core {
     }
 
     fn lost(&self) {
+        if !self.is_on() {
+            return;
+        }
         tracing::warn!("the channel of invalidations is lost; copies in memory are held for a short time only");
         self.memory.shorten(clock::now() + millis(self.config.degraded_ttl));
     }

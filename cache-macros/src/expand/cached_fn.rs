@@ -110,8 +110,8 @@ fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
     quote_spanned!(span=> #private::#name!(#ret))
 }
 
-/// What is asked of the returned type, one trait at a time and without naming a function of ours. What comes after
-/// needs the same, and rustc reports it only once.
+/// What is asked of the returned type, one trait at a time. What comes after asks for the same through types of ours,
+/// and rustc reports only the first at one place.
 fn asked(cached: &Cached) -> TokenStream {
     let at_value = mixed(cached.function.value_span());
     let krate = cached.krate.at(at_value);
@@ -119,7 +119,7 @@ fn asked(cached: &Cached) -> TokenStream {
     let written = match cached.options.tier.get() {
         Some(Tier::Memory) => None,
         Some(Tier::Redis | Tier::Both) | None => {
-            Some(quote_spanned!(at_value=> #krate::bound::Written::written(#private::value(__shape));))
+            Some(quote_spanned!(at_value=> #krate::bound::written(#private::value(__shape));))
         }
     };
     let may_be_none = cached.options.none_ttl.span().map(|span| {
@@ -131,7 +131,7 @@ fn asked(cached: &Cached) -> TokenStream {
     quote_spanned! {at_value=>
         if false {
             #krate::bound::Filled::filled(#private::content!(__shape));
-            #krate::bound::Kept::kept(#private::held(__shape));
+            #krate::bound::kept(#private::held(__shape));
             #written
             #may_be_none
         }

@@ -91,7 +91,10 @@ impl Context<'_> {
         // function, which means nothing to the user.
         let write = match value.filter {
             // A digest has one length, so what follows it needs no care.
-            Some(Filter::Hash) => return quote_spanned!(span=> #private::hash!(#writer, #expression);),
+            Some(Filter::Hash) => {
+                let way = quote_spanned!(span=> #private::way!(#expression));
+                return quote_spanned!(span=> #krate::bound::Hashed::hash_into(#way, #expression, #writer););
+            }
             Some(Filter::Lower) => quote_spanned!(span=> #writer.text(&#krate::bound::Lower::lower(#expression))),
             None => quote_spanned!(span=> #krate::CacheKey::write_key(#expression, #writer)),
         };

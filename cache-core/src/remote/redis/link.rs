@@ -92,6 +92,22 @@ impl Link {
         &self.client
     }
 
+    /// The number of the connection: another one after each reconnection.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Up { epoch, .. } => Some(*epoch),
+            State::Starting | State::Down => None,
+        }
+    }
+
+    /// Lets go of the connection, so that the next use makes a new one and waits for it.
+    pub(crate) fn restart(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Up { .. }) {
+            *state = State::Starting;
+        }
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Up { .. })
     }
@@ -292,6 +308,8 @@ fn is_refusal(code: &str) -> bool {
 fn describe(error: &RedisError) -> String {
     match error.code() {
         Some(code) => code.to_owned(),
+        // Such as "Connection refused": what the operating system says.
+        None if error.is_io_error() => error.to_string(),
         None => error.category().to_owned(),
     }
 }
@@ -317,7 +335,7 @@ impl Connecting {
                     Ok(connection) => {
                         link.strikes.store(0, Ordering::Relaxed);
                         let epoch = link.epochs.fetch_add(1, Ordering::Relaxed);
-                        if epoch > 0 || !first {
+                        if !first {
                             tracing::info!(address = link.address, "Redis is back");
                         }
                         State::Up { connection, epoch }

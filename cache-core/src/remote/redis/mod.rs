@@ -4,6 +4,7 @@
 mod channel;
 mod link;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) struct RedisTier {
     link: Arc<Link>,
     /// A second connection for scans and batches, where two are allowed: they would hold up single reads.
     bulk: OnceLock<Arc<Link>>,
+    /// The connection of `link` that `bulk` was last used beside.
+    beside: AtomicU64,
     config: RedisConfig,
     pub(crate) channel: Arc<Channel>,
 }
@@ -51,7 +54,7 @@ fn set_command(key: &str, value: &[u8], ttl: Duration) -> Cmd {
 impl RedisTier {
     pub(crate) fn new(config: RedisConfig, prefix: &str) -> Result<Self, CacheError> {
         let channel = Arc::new(Channel::new(prefix));
-        Ok(Self { link: Link::new(&config)?, bulk: OnceLock::new(), config, channel })
+        Ok(Self { link: Link::new(&config)?, bulk: OnceLock::new(), beside: AtomicU64::new(0), config, channel })
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -59,10 +62,13 @@ impl RedisTier {
     }
 
     fn bulk(&self) -> &Arc<Link> {
-        if self.config.max_connections < 2 || !self.link.is_up() {
-            return &self.link;
+        let Some(epoch) = self.link.epoch().filter(|_| self.config.max_connections > 1) else { return &self.link };
+        let bulk = self.bulk.get_or_init(|| Link::new(&self.config).unwrap_or_else(|_| Arc::clone(&self.link)));
+        // What took the first connection away has most likely taken this one too, though nobody has noticed.
+        if self.beside.swap(epoch, Ordering::Relaxed) != epoch && !Arc::ptr_eq(bulk, &self.link) {
+            bulk.restart();
         }
-        self.bulk.get_or_init(|| Link::new(&self.config).unwrap_or_else(|_| Arc::clone(&self.link)))
+        bulk
     }
 
     pub(crate) fn message(&self, news: &News) -> Message {
