@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+pub use std::marker::Sized;
 pub use std::option::Option::{self, None, Some};
 pub use std::primitive::bool;
 pub use std::result::Result::{self, Err, Ok};
@@ -268,6 +269,7 @@ impl Targets {
     }
 
     /// One entry of a function.
+    #[expect(clippy::needless_pass_by_value, reason = "the expansion has no other use for it")]
     pub fn key(&mut self, key: Key) {
         self.names.push(Name::Key(key.as_str().to_owned()));
     }

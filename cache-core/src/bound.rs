@@ -5,7 +5,7 @@
 //!
 //! | trait | asked of | by |
 //! |---|---|---|
-//! | [`CacheKey`](crate::CacheKey) | arguments and fields in a key | the templates |
+//! | [`CacheKey`] | arguments and fields in a key | the templates |
 //! | [`Canonical`] | all arguments of a search | `#[cache_search_results]` |
 //! | [`Hashed`] | arguments and fields in a key | `{..:hash}` |
 //! | [`Lower`] | arguments and fields in a key | `{..:lower}` |
@@ -16,6 +16,7 @@
 //! | [`Written`] | what a function returns | these, without `tier = "memory"` |
 //! | [`MayBeNone`] | what a function returns | `none_ttl` |
 //! | [`Manager`] | an expression | `manager` |
+//! | [`Cached`] | methods among the targets | `#[invalidate_cache]` |
 
 // Most are asked for through a method of their own: of any other function rustc explains where its bound stands.
 
@@ -25,9 +26,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::__private::Target;
 use crate::__private::digest::{Json, Part, Text};
 use crate::key::{KeyWriter, digest_of_bytes};
-use crate::{CacheKey, CacheManager};
+use crate::{CacheKey, CacheManager, Key};
 
 pub use crate::key::Canonical;
 
@@ -220,6 +222,39 @@ impl<T: AsRef<str> + ?Sized> Searched for T {
     }
 }
 
+/// Is cached: the methods that `#[invalidate_cache]` names.
+#[diagnostic::on_unimplemented(
+    message = "this method is not cached, so it has no entries to drop",
+    label = "no attribute that caches is on this method",
+    note = "put `#[cache_result]` on it, or name the key: `\"lead:{{id}}\"`"
+)]
+pub trait Cached {
+    #[doc(hidden)]
+    type Target;
+    #[doc(hidden)]
+    fn cached(self) -> Self::Target;
+}
+
+#[diagnostic::do_not_recommend]
+impl Cached for Key {
+    type Target = Self;
+    fn cached(self) -> Self {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Cached for Target {
+    type Target = Self;
+    fn cached(self) -> Self {
+        self
+    }
+}
+
+/// A method without an attribute that caches.
+#[derive(Debug)]
+pub struct Uncached;
+
 /// Calls the closure of `cache_if` or `ttl_from` on a value.
 pub fn on_value<V: ?Sized, R>(value: &V, closure: impl FnOnce(&V) -> R) -> R {
     closure(value)
@@ -228,6 +263,7 @@ pub fn on_value<V: ?Sized, R>(value: &V, closure: impl FnOnce(&V) -> R) -> R {
 macro_rules! calls {
     ($($name:ident($($t:ident $a:ident),*))*) => {$(
         /// Calls the closure of `key_fn`, whose parameters are references to the arguments.
+        #[allow(clippy::too_many_arguments, reason = "as many as the user's function has")]
         pub fn $name<$($t: ?Sized,)* R>(closure: impl FnOnce($(&$t),*) -> R, $($a: &$t),*) -> R {
             closure($($a),*)
         }
@@ -320,7 +356,13 @@ mod tests {
             .collect();
         for (index, one) in bytes.iter().enumerate() {
             assert!(!one.is_empty());
-            assert!(bytes.iter().enumerate().all(|(other, bytes)| other == index || !bytes.starts_with(one)), "{one:?}");
+            assert!(
+                bytes
+                    .iter()
+                    .enumerate()
+                    .all(|(other, bytes)| other == index || !bytes.starts_with(one)),
+                "{one:?}"
+            );
         }
     }
 }

@@ -163,13 +163,25 @@ mod tests {
     #[test]
     fn k7_several_fields_are_a_group_in_order() {
         let body = derived("struct Range { r#from: u32, to: u32 }");
-        assert!(body.starts_with("match*self{Self{r#from:ref__0,to:ref__1}=>{__k.open();__k.item(0usize,"), "{body}");
-        assert!(body.contains("__k.item(1usize,") && body.contains("__k.close();"), "{body}");
+        assert!(
+            body.starts_with("match*self{Self{r#from:ref__0,to:ref__1}=>{__k.open();__k.item(0usize,"),
+            "{body}"
+        );
+        assert!(
+            body.contains("__k.item(1usize,") && body.contains("__k.close();"),
+            "{body}"
+        );
     }
 
     #[test]
     fn k7_names_stand_for_what_has_no_fields() {
-        for item in ["struct r#type;", "struct r#type {}", "struct r#type();", "enum E { r#type }", "enum E { r#type() }"] {
+        for item in [
+            "struct r#type;",
+            "struct r#type {}",
+            "struct r#type();",
+            "enum E { r#type }",
+            "enum E { r#type() }",
+        ] {
             assert!(derived(item).contains("__k.text(\"type\");"), "{item}");
         }
         assert!(derived("enum Never {}").starts_with("match*self{}"));
@@ -179,15 +191,23 @@ mod tests {
     fn k7_a_variant_with_fields_begins_with_its_name() {
         let body = derived("enum E { A, r#B(u8) }");
         assert!(body.contains("Self::A{}=>{__k.text(\"A\");}"), "{body}");
-        assert!(body.contains("Self::r#B{0:ref__0}=>{__k.open();__k.item(0,\"B\");__k.item(1usize,"), "{body}");
+        assert!(
+            body.contains("Self::r#B{0:ref__0}=>{__k.open();__k.item(0,\"B\");__k.item(1usize,"),
+            "{body}"
+        );
     }
 
     #[test]
     fn k7_type_parameters_are_bound_and_defaults_are_left_out() {
-        let text = key_part(tokens("struct P<'a, T: Copy = u8, const N: usize = 1>(&'a [T; N]) where T: Ord;"));
+        let text = key_part(tokens(
+            "struct P<'a, T: Copy = u8, const N: usize = 1>(&'a [T; N]) where T: Ord;",
+        ));
         let text = text.to_string().replace(' ', "");
         assert!(text.contains("impl<'a,T:Copy,constN:usize>"), "{text}");
-        assert!(text.contains("forP<'a,T,N>whereT:Ord,T:::cache_core::CacheKey{"), "{text}");
+        assert!(
+            text.contains("forP<'a,T,N>whereT:Ord,T:::cache_core::CacheKey{"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -195,19 +215,40 @@ mod tests {
         let of = |item: &str| messages(key_part(tokens(item)));
         for (item, start) in [
             ("union U { a: u8 }", "a union cannot derive `CacheKey`"),
-            ("struct S { #[cache_key(skip)] a: u8 }", "`#[cache_key(..)]` goes on the type, a field"),
-            ("enum E { #[cache_key(skip)] A }", "`#[cache_key(..)]` goes on the type, a variant"),
+            (
+                "struct S { #[cache_key(skip)] a: u8 }",
+                "`#[cache_key(..)]` goes on the type, a field",
+            ),
+            (
+                "enum E { #[cache_key(skip)] A }",
+                "`#[cache_key(..)]` goes on the type, a variant",
+            ),
             ("#[cache_key(kind = 1)] struct S;", "unknown option `kind`"),
             ("#[cache_key(crate = 1)] struct S;", "`crate` is a string literal"),
-            ("#[cache_key(crate = \"a\")] #[cache_key(crate = \"a\")] struct S;", "`crate` is given twice"),
-            ("#[cache_key] struct S;", "`#[cache_key]` without an option does nothing"),
-            ("#[cache_key()] struct S;", "`#[cache_key]` without an option does nothing"),
+            (
+                "#[cache_key(crate = \"a\")] #[cache_key(crate = \"a\")] struct S;",
+                "`crate` is given twice",
+            ),
+            (
+                "#[cache_key] struct S;",
+                "`#[cache_key]` without an option does nothing",
+            ),
+            (
+                "#[cache_key()] struct S;",
+                "`#[cache_key]` without an option does nothing",
+            ),
         ] {
             let found = of(item);
-            assert!(found.len() == 1 && found[0].starts_with(start), "{item}: {found:?}");
+            assert!(
+                found.len() == 1 && found[0].starts_with(start),
+                "{item}: {found:?}"
+            );
         }
         let text = key_part(tokens("#[cache_key(crate = \"crate::caching\")] struct S(u8);")).to_string();
-        assert!(text.replace(' ', "").contains("implcrate::caching::CacheKeyforS"), "{text}");
+        assert!(
+            text.replace(' ', "").contains("implcrate::caching::CacheKeyforS"),
+            "{text}"
+        );
     }
 
     #[test]

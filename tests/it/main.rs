@@ -3,6 +3,7 @@
 mod attributes;
 mod environment;
 mod flights;
+mod keys;
 mod manager;
 mod outage;
 mod redis;

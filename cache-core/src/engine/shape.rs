@@ -271,7 +271,9 @@ impl<T> Tag<Bare, T> {
 /// The steps from the outside in. Each has two forms: one for the wrapper it takes off, one for every other type; the
 /// call on a reference prefers the first.
 pub mod peel {
-    use super::*;
+    #[cfg(feature = "axum")]
+    use super::AroundJson;
+    use super::{Arc, Around, AroundOption, AroundResult, PhantomData, Plain, Shaped, Shared, Something, Tag};
 
     macro_rules! step {
         ($method:ident, $yes:ident, $no:ident, [$($generic:ident),*] $wrapped:ty => $around:ty, $inner:ident) => {
@@ -333,15 +335,20 @@ pub mod peel {
 
     impl<W: Around, T> IsNoArc<W, T> for &Tag<W, T> {}
 
+    /// `()`, and the type of what rustc could not make out, about which it has said enough.
+    pub trait Unit {}
+
+    impl Unit for () {}
+
     /// For `()`.
-    pub trait IsUnit {
+    pub trait IsUnit<T> {
         /// The type itself.
-        fn content(&self) -> PhantomData<()> {
+        fn content(&self) -> PhantomData<T> {
             PhantomData
         }
     }
 
-    impl IsUnit for PhantomData<()> {}
+    impl<T: Unit> IsUnit<T> for PhantomData<T> {}
 
     /// For every other type.
     pub trait IsNoUnit {
@@ -408,7 +415,7 @@ impl<R> Share<R> for Unshared {
 
 /// The choice between the ways to share an error, the better first.
 pub mod share {
-    use super::*;
+    use super::{Bare, Cloned, SharedError, Tag, Told, Unshared};
 
     /// The error can be cloned.
     pub trait ByClone {

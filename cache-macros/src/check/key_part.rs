@@ -19,8 +19,9 @@ pub(crate) fn key_part(input: &DeriveInput, errors: &mut Errors) -> bool {
             }
         }
         Data::Union(data) => {
-            let message = Message::new("a union cannot derive `CacheKey`, nothing tells which of its fields is set")
-                .help("derive it for an enum, or implement `cache_core::CacheKey` for the union");
+            let message =
+                Message::new("a union cannot derive `CacheKey`, nothing tells which of its fields is set")
+                    .help("derive it for an enum, or implement `cache_core::CacheKey` for the union");
             errors.push(message.into_error(data.union_token.span));
             return false;
         }
@@ -36,8 +37,10 @@ fn no_attributes(fields: &Fields, errors: &mut Errors) {
 
 fn refuse(kind: &str, attributes: &[syn::Attribute], errors: &mut Errors) {
     for attribute in attr::cache_key_attributes(attributes) {
-        let message = Message::new(format_args!("`#[cache_key(..)]` goes on the type, a {kind} has no options"))
-            .help("every field counts; to leave some out, implement `cache_core::CacheKey` by hand");
+        let message = Message::new(format_args!(
+            "`#[cache_key(..)]` goes on the type, a {kind} has no options"
+        ))
+        .help("every field counts; to leave some out, implement `cache_core::CacheKey` by hand");
         errors.push(message.on(attribute));
     }
 }

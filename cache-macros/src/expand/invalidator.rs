@@ -87,19 +87,30 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
             let references = arguments.iter().map(reference);
             let at = mixed(name.span());
             let turbofish = turbofish.as_ref();
-            let key = match owner {
+            match owner {
                 MethodOwner::Type(owner) => {
+                    let krate = invalidator.krate.at(at);
+                    let uncached = turbofish
+                        .is_none()
+                        .then(|| uncached(invalidator, &hidden, arguments.len()));
                     let turbofish = turbofish.map(with_colons);
-                    quote_spanned!(at=> #owner::#hidden #turbofish(#(#references),*))
+                    let key = quote_spanned!(at=> #owner::#hidden #turbofish(#(#references),*));
+                    let key = quote_spanned!(at=> #krate::bound::Cached::cached(#key));
+                    quote_spanned!(span=> { #uncached __targets.key(#key); })
                 }
-                MethodOwner::Value(value) => quote_spanned!(at=> #value.#hidden #turbofish(#(#references),*)),
-            };
-            quote_spanned!(span=> __targets.key(#key);)
+                MethodOwner::Value(value) => {
+                    let key = quote_spanned!(at=> #value.#hidden #turbofish(#(#references),*));
+                    quote_spanned!(span=> __targets.key(#key);)
+                }
+            }
         }
         TargetKind::WholeMethod { owner, name } => {
             let hidden = hidden_name("__cache_all_", name);
-            let all = quote_spanned!(mixed(name.span())=> #owner::#hidden());
-            quote_spanned!(span=> __targets.all(#all);)
+            let at = mixed(name.span());
+            let krate = invalidator.krate.at(at);
+            let uncached = uncached(invalidator, &hidden, 0);
+            let all = quote_spanned!(at=> #krate::bound::Cached::cached(#owner::#hidden()));
+            quote_spanned!(span=> { #uncached __targets.all(#all); })
         }
         TargetKind::Key(parts) => {
             let render = context.target(parts);
@@ -113,6 +124,29 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
             let render = context.target(parts);
             quote_spanned!(span=> __targets.tag(#render);)
         }
+    }
+}
+
+/// What a hidden function is where the method is not cached: it gives way to the type's own function, and keeps a
+/// name that the user has never seen out of rustc's messages.
+// Input:  `__cache_key_get`, 1
+// Output: trait __Uncached { fn __cache_key_get<__A0>(_: __A0) -> Uncached { Uncached } }
+//         impl<__T: ?Sized> __Uncached for __T {}
+fn uncached(invalidator: &Invalidator, hidden: &Ident, arguments: usize) -> TokenStream {
+    let span = Span::mixed_site();
+    let krate = invalidator.krate.at(span);
+    let private = invalidator.krate.private(span);
+    let types: Vec<_> = (0..arguments)
+        .map(|index| format_ident!("__A{index}", span = span))
+        .collect();
+    quote_spanned! {span=>
+        #[allow(unknown_lints, dead_code, clippy::items_after_statements)]
+        trait __Uncached {
+            fn #hidden<#(#types),*>(#(_: #types),*) -> #krate::bound::Uncached {
+                #krate::bound::Uncached
+            }
+        }
+        impl<__T: ?#private::Sized> __Uncached for __T {}
     }
 }
 

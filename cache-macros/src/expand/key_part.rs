@@ -32,7 +32,13 @@ pub(crate) fn key_part(input: &DeriveInput, krate: &CratePath) -> TokenStream {
         Data::Enum(data) => {
             let arm = |variant: &syn::Variant| {
                 let name = &variant.ident;
-                arm(&quote_spanned!(span=> Self::#name), name, &variant.fields, true, krate)
+                arm(
+                    &quote_spanned!(span=> Self::#name),
+                    name,
+                    &variant.fields,
+                    true,
+                    krate,
+                )
             };
             data.variants.iter().map(arm).collect()
         }
@@ -67,7 +73,13 @@ pub(crate) fn key_part(input: &DeriveInput, krate: &CratePath) -> TokenStream {
 }
 
 /// One case: takes the fields out and writes them.
-fn arm(pattern: &TokenStream, name: &Ident, fields: &Fields, is_variant: bool, krate: &CratePath) -> TokenStream {
+fn arm(
+    pattern: &TokenStream,
+    name: &Ident,
+    fields: &Fields,
+    is_variant: bool,
+    krate: &CratePath,
+) -> TokenStream {
     let span = Span::mixed_site();
     let private = krate.private(span);
     let text = name.unraw().to_string();

@@ -95,7 +95,9 @@ impl Context<'_> {
                 let way = quote_spanned!(span=> #private::way!(#expression));
                 return quote_spanned!(span=> #krate::bound::Hashed::hash_into(#way, #expression, #writer););
             }
-            Some(Filter::Lower) => quote_spanned!(span=> #writer.text(&#krate::bound::Lower::lower(#expression))),
+            Some(Filter::Lower) => {
+                quote_spanned!(span=> #writer.text(&#krate::bound::Lower::lower(#expression)))
+            }
             None => quote_spanned!(span=> #krate::CacheKey::write_key(#expression, #writer)),
         };
         match value.next {

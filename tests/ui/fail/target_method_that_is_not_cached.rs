@@ -7,7 +7,7 @@ impl Repo {
         id
     }
 
-    #[invalidate_cache(Self::get(id))]
+    #[invalidate_cache(Self::get(id), Self::get(..))]
     async fn update(&self, id: u64) -> u64 {
         self.get(id).await
     }

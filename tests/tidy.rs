@@ -1,0 +1,168 @@
+//! What the compiler does not check: which module may use which, and that every file says what it is.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The modules of `cache-core`, each group allowed to use itself and those above it.
+const LAYERS: &[&[&str]] = &[
+    &["error", "clock", "glob"],
+    &["key"],
+    &["config"],
+    &["codec", "entry"],
+    &["generations", "stats"],
+    &["flight"],
+    &["memory", "remote"],
+    &["engine"],
+    &["bound", "manager", "__private"],
+];
+
+/// The arrows that point up, each for a reason.
+const EXCUSED: &[(&str, &str)] = &[
+    // A manager can be named where a function is called.
+    ("engine/call.rs", "manager"),
+    // What is asked of types is written where users read it.
+    ("engine/shape.rs", "bound"),
+];
+
+/// Names of items that the crate root re-exports, with the module they are from.
+const ROOT: &[(&str, &str)] = &[
+    ("CacheError", "error"),
+    ("SharedError", "error"),
+    ("CacheKey", "key"),
+    ("KeyWriter", "key"),
+    ("Key", "key"),
+    ("BackendMode", "config"),
+    ("EvictionPolicy", "config"),
+    ("RedisMode", "config"),
+    ("CacheBackend", "remote"),
+    ("BackendError", "remote"),
+    ("Stats", "stats"),
+    ("FunctionStats", "stats"),
+    ("CacheManager", "manager"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+fn sources(under: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(under)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("text");
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources under {under}");
+    found
+}
+
+/// The code of a file: neither comments nor what is only compiled for tests.
+fn code(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn layer_of(module: &str) -> usize {
+    LAYERS.iter().position(|layer| layer.contains(&module)).unwrap_or_else(|| panic!("`{module}` has no layer"))
+}
+
+/// The modules that a file names through `crate::`, one by one or in braces.
+fn used(code: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let names: Vec<&str> = match rest.strip_prefix('{') {
+            Some(list) => {
+                let mut depth = 0_i32;
+                let end = list
+                    .char_indices()
+                    .find(|(_, c)| {
+                        depth += i32::from(*c == '{') - i32::from(*c == '}');
+                        depth < 0
+                    })
+                    .map_or(list.len(), |(end, _)| end);
+                let mut depth = 0_i32;
+                list[..end]
+                    .split(|c: char| {
+                        depth += i32::from(c == '{') - i32::from(c == '}');
+                        c == ',' && depth == 0
+                    })
+                    .collect()
+            }
+            None => vec![rest],
+        };
+        for name in names {
+            let name: String =
+                name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let module = ROOT.iter().find(|(item, _)| *item == name).map_or(name.as_str(), |(_, module)| module);
+            if LAYERS.iter().any(|layer| layer.contains(&module)) {
+                used.insert(module.to_owned());
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn modules_use_only_what_stands_above_them() {
+    let base = root().join("cache-core/src");
+    let mut wrong = Vec::new();
+    for (path, text) in sources("cache-core/src") {
+        let inside = path.strip_prefix(&base).expect("a source");
+        let first = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        let module = first.trim_end_matches(".rs").to_owned();
+        if module == "lib" {
+            continue;
+        }
+        let excused = |other: &str| EXCUSED.iter().any(|(file, used)| inside.ends_with(file) && *used == other);
+        for other in used(&code(&text)) {
+            if layer_of(&other) > layer_of(&module) && !excused(&other) {
+                wrong.push(format!("{} uses `{other}`", inside.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_macros_name_nothing_of_the_library_but_what_is_for_them() {
+    for (path, text) in sources("cache-macros/src") {
+        assert!(!code(&text).contains("use cache_core"), "{} depends on cache-core", path.display());
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    for under in ["cache-core/src", "cache-macros/src", "tests/it", "tests/support", "examples", "benches/src"] {
+        for (path, text) in sources(under) {
+            if path.components().any(|part| part.as_os_str() == "target") {
+                continue;
+            }
+            let described = text.starts_with("//!") || text.starts_with("#![doc") || path.ends_with("memory/tests.rs");
+            assert!(described, "{} does not begin with what it is", path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_panics_outside_of_tests() {
+    for under in ["cache-core/src", "cache-macros/src"] {
+        for (path, text) in sources(under) {
+            if path.ends_with("memory/tests.rs") {
+                continue;
+            }
+            for (number, line) in code(&text).lines().enumerate() {
+                for word in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("] {
+                    assert!(!line.contains(word), "{}: `{word}` near line {}", path.display(), number + 1);
+                }
+            }
+        }
+    }
+}
