@@ -228,13 +228,13 @@ fn text_of(writer: &mut KeyWriter) -> &str {
 /// Invalidates one key.
 pub async fn invalidate_key(manager: Option<&CacheManager>, key: Key) -> bool {
     let core = core_of(manager, Arc::clone);
-    core.invalidate(Name::Key(key.as_str().to_owned())).await > 0
+    core.invalidate(Name::Key(key.as_str().to_owned()), &mut core.budget()).await > 0
 }
 
 /// Invalidates all of a function.
 pub async fn invalidate_target(manager: Option<&CacheManager>, target: Target) -> u64 {
     let core = core_of(manager, Arc::clone);
-    core.invalidate(Name::Pattern(target.pattern)).await
+    core.invalidate(Name::Pattern(target.pattern), &mut core.budget()).await
 }
 
 /// All entries of a function.
@@ -300,7 +300,7 @@ impl Targets {
     pub fn tag(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push(Name::Tag(writer.into_pattern()));
+        self.names.push(Name::tag(writer.into_pattern()));
     }
 }
 
@@ -325,8 +325,10 @@ impl Targets {
         let core = Arc::clone(&self.manager.core);
         core.stats.direct.invalidations.fetch_add(self.names.len() as u64, std::sync::atomic::Ordering::Relaxed);
         // A name leaves the list when it is done with, so that nothing is lost when the caller is dropped meanwhile.
+        // All of them together have one budget; what it does not suffice for follows in the background.
+        let mut budget = core.budget();
         while let Some(name) = self.names.last().cloned() {
-            core.invalidate(name).await;
+            core.invalidate(name, &mut budget).await;
             self.names.pop();
         }
     }

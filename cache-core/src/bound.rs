@@ -1,7 +1,7 @@
 //! What the attributes ask of types.
 //!
 //! These traits have names of their own so that the compiler can name them where a type falls short. Each is
-//! implemented for every type that qualifies, and none is to be implemented or called by hand.
+//! implemented for every type that qualifies; [`CacheKey`] alone is there to be derived or implemented by hand.
 //!
 //! | trait | asked of | by |
 //! |---|---|---|

@@ -33,6 +33,12 @@ pub(crate) enum Outcome {
     Panicked(Arc<str>),
 }
 
+impl Outcome {
+    fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::FailedAlone | Self::Panicked(_))
+    }
+}
+
 /// The load of one key, from its first caller to its result.
 pub(crate) struct Flight {
     pub(crate) key: Arc<str>,
@@ -204,20 +210,23 @@ impl Lead {
         })
     }
 
-    /// Whether this caller still leads: it may have been thought dead and replaced.
-    pub(crate) fn holds(&self) -> bool {
-        matches!(self.flight.lock().state, State::Led { by } if by == self.term)
+    /// Whether the flight is still under way. One who led, was thought dead and comes back first speaks for all.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.flight.lock().state, State::Done(_))
     }
 
-    /// Tells those who wait. What a leader says that has been replaced is ignored.
+    /// Tells those who wait, unless somebody else has.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         self.over = true;
         let mut inner = self.flight.lock();
-        if matches!(inner.state, State::Led { by } if by == self.term) {
-            inner.state = State::Done(outcome);
-            drop(inner);
-            self.flight.changed.notify_waiters();
+        // The failure of one who was replaced is not the last word: another one is at it.
+        let replaced = !matches!(inner.state, State::Led { by } if by == self.term);
+        if matches!(inner.state, State::Done(_)) || (replaced && outcome.is_failure()) {
+            return;
         }
+        inner.state = State::Done(outcome);
+        drop(inner);
+        self.flight.changed.notify_waiters();
     }
 }
 

@@ -23,17 +23,17 @@ impl Generation {
         self.nonce.load(Ordering::SeqCst)
     }
 
-    /// Takes over what the server says.
-    pub(crate) fn learn(&self, nonce: u64) {
-        self.nonce.store(nonce, Ordering::SeqCst);
-        self.asked.store(clock::now(), Ordering::Relaxed);
+    /// Takes over what the server says, unless the nonce has changed since it was asked.
+    pub(crate) fn learn(&self, before: u64, nonce: u64) {
+        if self.nonce.compare_exchange(before, nonce, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.asked.store(clock::now(), Ordering::Relaxed);
+        }
     }
 
     /// Replaces the nonce: all that was loaded under the earlier one is gone.
-    pub(crate) fn renew(&self) -> u64 {
-        let nonce = fresh_nonce();
-        self.learn(nonce);
-        nonce
+    pub(crate) fn replace(&self, nonce: u64) {
+        self.nonce.store(nonce, Ordering::SeqCst);
+        self.asked.store(clock::now(), Ordering::Relaxed);
     }
 
     /// Whether the server has to be asked again.
@@ -99,7 +99,7 @@ impl Generations {
     pub(crate) fn renew_all(&self) {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.0.values().for_each(|generation| {
-            generation.renew();
+            generation.replace(fresh_nonce());
             generation.distrust();
         });
     }
@@ -121,10 +121,21 @@ mod tests {
         let generation = generations.of("org:7");
         let snapshot = Snapshot { nonce: generation.nonce(), generation };
         assert!(snapshot.stands());
-        generations.of("org:8").renew();
+        generations.of("org:8").replace(fresh_nonce());
         assert!(snapshot.stands());
-        generations.of("org:7").renew();
+        generations.of("org:7").replace(fresh_nonce());
         assert!(!snapshot.stands());
+    }
+
+    #[test]
+    fn g2_what_the_server_said_before_an_invalidation_does_not_undo_it() {
+        let generation = Generations::default().of("org:7");
+        let (before, renewed) = (generation.nonce(), fresh_nonce());
+        generation.replace(renewed);
+        generation.learn(before, 42);
+        assert_eq!(generation.nonce(), renewed);
+        generation.learn(renewed, 42);
+        assert_eq!(generation.nonce(), 42);
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn e2_a_bad_ttl_is_refused_by_name_and_functions_run_with_defaults() {
 #[test]
 fn e3_a_bad_url_is_refused_without_its_password() {
     let said = probe(&[("REDIS_URL", "redis://ann:s3cret@:notaport/")]);
-    assert!(said.contains("refused: `REDIS_URL` is `redis://***@:notaport/`"), "{said}");
+    assert!(said.contains("refused: `REDIS_URL` is `redis://***`"), "{said}");
     assert!(!said.contains("s3cret"), "{said}");
 }
 

@@ -226,7 +226,9 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                         Poll::Pending => Poll::Pending,
                     });
                     let (Poll::Ready(()), Some(ret)) = (polled, output) else { return Poll::Pending };
+                    run.judged = true;
                     let loaded = loaded::<S, H>(&ret, verdict);
+                    run.judged = false;
                     self.ret = Some(ret);
                     if let Call::Run { ticket, run, started } = std::mem::replace(&mut self.call, Call::Bypass) {
                         self.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));

@@ -32,7 +32,7 @@ impl Core {
 impl Ears for Core {
     fn heard(&self, message: Option<Message>) {
         match message.and_then(|message| Name::of_news(message.kind, message.name)) {
-            Some(Name::Tag(tag)) => self.distrust_tag(&tag),
+            Some(Name::Tag(tag, _)) => self.distrust_tag(&tag),
             Some(name) => {
                 self.forget(&name);
             }

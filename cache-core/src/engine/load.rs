@@ -13,7 +13,8 @@ use super::{Core, Found, Keep, Tier, Wanted};
 use crate::codec::{Codec, Value};
 use crate::config::duration::millis;
 use crate::flight::{Flight, Joined, Lead, Outcome, Waiter, panic_again};
-use crate::memory::{Admission, Content, Draft};
+use crate::engine::remove::Name;
+use crate::memory::{Admission, Committed, Content, Draft};
 use crate::remote::{Budget, Remote};
 use crate::stats::Counters;
 
@@ -85,11 +86,13 @@ pub(crate) struct Run {
     budget: Budget,
     /// What may be served if the function fails.
     stale: Option<Content>,
+    /// Set while the user's closures look at the value: a panic in them is one of the function.
+    pub(crate) judged: bool,
 }
 
 impl Run {
     fn new(core: &Arc<Core>, lead: Lead, budget: Budget) -> Self {
-        Self { core: Arc::clone(core), flight: Arc::clone(lead.flight()), lead: Some(lead), budget, stale: None }
+        Self { core: Arc::clone(core), flight: Arc::clone(lead.flight()), lead: Some(lead), budget, stale: None, judged: false }
     }
 
     /// Polls the caller's function.
@@ -116,7 +119,10 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         match self.lead.take() {
-            Some(lead) => {
+            Some(mut lead) => {
+                if self.judged {
+                    lead.end(Outcome::Panicked(Arc::from("the value of the load that this call waited for was refused by a panic")));
+                }
                 drop(lead);
                 self.core.memory.land_if_idle(&self.flight);
             }
@@ -139,6 +145,21 @@ impl Drop for Waiting<'_> {
             if flight.is_idle() {
                 self.core.memory.land_if_idle(&flight);
             }
+        }
+    }
+}
+
+/// A write to the shared tier. If it is fenced and nobody is left to take it back, that is done in the background.
+struct Writing<'a> {
+    ticket: &'a Ticket,
+    flight: Arc<Flight>,
+    done: bool,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if !self.done && self.flight.is_fenced() {
+            self.ticket.core.invalidate_later(Name::Key(self.ticket.key.to_string()));
         }
     }
 }
@@ -198,12 +219,14 @@ impl Ticket {
         Begun::Run(run)
     }
 
-    fn commit(&self, run: &Run, draft: Draft) {
-        if self.core.memory.commit(&run.flight, draft)
+    fn commit(&self, run: &Run, draft: Draft) -> Committed {
+        let committed = self.core.memory.commit(&run.flight, draft);
+        if committed == Committed::Stored
             && let Some(arguments) = &self.arguments
         {
             self.core.memory.link(arguments, self.hash, &self.key, &self.counters);
         }
+        committed
     }
 
     async fn ask(&self, remote: &Remote, run: &mut Run) -> Found {
@@ -280,10 +303,14 @@ impl Ticket {
                 (Content::Value(Arc::clone(&value)), ttl, size, Outcome::Value(value))
             }
         };
-        // A caller who was thought dead and replaced has nothing to say any more.
-        let holds = run.lead.as_ref().is_some_and(Lead::holds);
-        if ttl == 0 || !holds {
+        // A caller who was thought dead and replaced by one who has ended meanwhile has nothing to say any more.
+        let open = run.lead.as_ref().is_some_and(Lead::is_open);
+        if ttl == 0 || !open {
             run.end(outcome);
+            if self.refresh && open {
+                // What is there is not what the function gives now.
+                self.core.invalidate(Name::Key(self.key.to_string()), &mut run.budget).await;
+            }
             return None;
         }
         let stale = self.stale_if_error.map_or(0, millis);
@@ -324,27 +351,30 @@ impl Ticket {
             }
         }
         let in_memory = core.in_memory(keep.tier);
+        let mut outrun = false;
         if in_memory {
-            self.commit(&run, core.draft(&keep, &self.counters));
+            outrun = self.commit(&run, core.draft(&keep, &self.counters)) == Committed::Outrun;
             run.end(outcome.clone());
         }
         let absent = matches!(keep.content, Content::Absent);
-        if let Some(remote) = remote
-            && (absent || keep.encoded.is_some())
-            && !run.flight.is_fenced()
-        {
-            let payload = if absent { None } else { keep.encoded.take() };
-            let fits = payload.as_ref().is_none_or(|bytes| bytes.len() <= core.config.max_value_bytes);
-            if fits {
-                let stored = core.stored(&keep, remote, payload);
-                let bytes = stored.write(&self.key, core.config.compression_threshold);
+        let payload = keep.encoded.take();
+        let fits = payload.as_ref().map_or(absent, |bytes| bytes.len() <= core.config.max_value_bytes);
+        if let Some(remote) = remote.filter(|_| fits && !outrun) {
+            let bytes = core.stored(&keep, remote, payload).write(&self.key, core.config.compression_threshold);
+            let full = core.full_key(&self.key);
+            let life = Duration::from_millis(keep.ttl + keep.stale);
+            if !run.flight.is_fenced() {
                 self.counters.bytes.fetch_add(bytes.len() as u64, Relaxed);
-                let full = core.full_key(&self.key);
-                let life = Duration::from_millis(keep.ttl + keep.stale);
-                let _ = remote.set(&full, bytes, life, &mut run.budget).await;
-                // An invalidation may have passed between the question and the write.
+                // An invalidation may pass between this question and the write, or this caller may leave.
+                let mut writing = Writing { ticket: self, flight: Arc::clone(&run.flight), done: false };
+                let written = remote.set(&full, bytes, life, &mut run.budget).await;
                 if run.flight.is_fenced() {
-                    let _ = remote.delete(&full, &mut core.budget()).await;
+                    core.invalidate(Name::Key(self.key.to_string()), &mut core.budget()).await;
+                }
+                writing.done = true;
+                if written.is_err() && remote.is_up() {
+                    // It was refused or came too late; what is there is older.
+                    core.invalidate_later(Name::Key(self.key.to_string()));
                 }
             }
         }
@@ -359,10 +389,10 @@ impl Ticket {
             let stale = self
                 .core
                 .memory
-                .any(self.hash, &self.key, |entry| (entry.content.clone(), entry.serve_until()))
-                .map(|(content, until)| (content, until.saturating_sub(crate::clock::now())))
-                .or_else(|| run.stale.take().map(|content| (content, millis(self.core.config.stale_throttle))));
-            if let Some((content, left)) = stale {
+                .any(self.hash, &self.key, |entry| (entry.content.clone(), entry.serve_until(), entry.size()))
+                .map(|(content, until, size)| (content, until.saturating_sub(crate::clock::now()), size))
+                .or_else(|| run.stale.take().map(|content| (content, millis(self.core.config.stale_throttle), 0)));
+            if let Some((content, left, size)) = stale {
                 self.counters.stale_served.fetch_add(1, Relaxed);
                 // Until the next try, callers are served from memory without waiting for another failure.
                 let now = crate::clock::now();
@@ -372,7 +402,7 @@ impl Ticket {
                     serve_until: now + left,
                     remaining: left,
                     generations: Box::default(),
-                    size: 0,
+                    size,
                     local: self.core.remote.is_none(),
                     owner: Arc::clone(&self.counters),
                 };

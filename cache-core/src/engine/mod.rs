@@ -206,15 +206,18 @@ impl Core {
 
     /// Reads an entry of the shared tier. What is fresh also comes with what memory is to hold of it.
     pub(crate) async fn fetch(
-        &self,
+        self: &Arc<Self>,
         remote: &Remote,
         key: &str,
         wanted: &Wanted<'_>,
         budget: &mut Budget,
     ) -> (Found, Option<Draft>) {
         // Redis still has what an invalidation that it did not take was about.
-        if !self.pending.is_empty() && self.pending.covers(key) {
-            return (Found::Nothing, None);
+        if !self.pending.is_empty() {
+            self.repeat();
+            if self.pending.covers(key) {
+                return (Found::Nothing, None);
+            }
         }
         let full = self.full_key(key);
         match remote.get(&full, budget).await {
@@ -313,12 +316,17 @@ impl Core {
             #[cfg(feature = "redis")]
             Some(Remote::Redis(redis)) => {
                 let age = millis(self.config.memory_ttl);
+                // The server still has the nonce that an invalidation it did not take is about.
+                if names.iter().any(|name| self.pending.covers_tag(name)) {
+                    return None;
+                }
                 if generations.iter().any(|generation| generation.is_outdated(age)) {
+                    let before: Vec<u64> = generations.iter().map(|generation| generation.nonce()).collect();
                     let keys: Vec<String> = names.iter().map(|name| self.full_key(name)).collect();
                     let fresh: Vec<u64> = names.iter().map(|_| crate::generations::fresh_nonce()).collect();
                     let nonces = redis.generations(&keys, &fresh, budget).await.ok()?;
-                    for (generation, nonce) in generations.iter().zip(nonces) {
-                        generation.learn(nonce);
+                    for ((generation, before), nonce) in generations.iter().zip(before).zip(nonces) {
+                        generation.learn(before, nonce);
                     }
                 }
             }

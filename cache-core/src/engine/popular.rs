@@ -14,7 +14,7 @@ const MOST_TEXTS: usize = 10_000;
 const LONGEST: usize = 256;
 const EVERY: Duration = Duration::from_millis(200);
 /// The sorted set, under the prefix.
-pub(crate) const SET: &str = "popular_searches";
+pub(crate) const SET: &str = "%popular_searches";
 
 #[derive(Debug, Default)]
 pub(crate) struct Popular {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::{Core, tag_name};
-use crate::remote::{News, Remote, Unavailable};
+use crate::remote::{Budget, News, Remote, Unavailable};
+use crate::generations::fresh_nonce;
 use crate::{clock, glob};
 
 /// What is invalidated.
@@ -17,16 +18,21 @@ use crate::{clock, glob};
 pub(crate) enum Name {
     Key(String),
     Pattern(String),
-    Tag(String),
+    /// With the nonce that takes the place of the earlier one, wherever it is known.
+    Tag(String, u64),
     All,
 }
 
 impl Name {
+    pub(crate) fn tag(tag: String) -> Self {
+        Self::Tag(tag, fresh_nonce())
+    }
+
     fn news(&self) -> News {
         let (kind, name) = match self {
             Self::Key(key) => (b'k', key.as_str()),
             Self::Pattern(pattern) => (b'p', pattern.as_str()),
-            Self::Tag(tag) => (b't', tag.as_str()),
+            Self::Tag(tag, _) => (b't', tag.as_str()),
             Self::All => (b'a', ""),
         };
         News { kind, name: name.to_owned() }
@@ -38,7 +44,7 @@ impl Name {
         match kind {
             b'k' => Some(Self::Key(name)),
             b'p' => Some(Self::Pattern(name)),
-            b't' => Some(Self::Tag(name)),
+            b't' => Some(Self::tag(name)),
             b'a' => Some(Self::All),
             _ => None,
         }
@@ -76,8 +82,17 @@ impl Pending {
         self.lock().iter().any(|(name, _)| match name {
             Name::Key(other) => other == key,
             Name::Pattern(pattern) => glob::matches(pattern.as_bytes(), key.as_bytes()) || crate::key::is_shortened(key),
-            Name::Tag(_) => false,
+            Name::Tag(..) => false,
             Name::All => true,
+        })
+    }
+
+    /// Whether the nonce of a generation is still to be told.
+    pub(crate) fn covers_tag(&self, generation: &str) -> bool {
+        self.lock().iter().any(|(name, _)| match name {
+            Name::Tag(tag, _) => tag_name(tag) == generation,
+            Name::All => true,
+            Name::Key(_) | Name::Pattern(_) => false,
         })
     }
 
@@ -94,25 +109,24 @@ impl Pending {
 }
 
 impl Core {
-    /// Invalidates in every tier. Gives how many entries there were.
-    pub(crate) async fn invalidate(self: &Arc<Self>, name: Name) -> u64 {
+    /// Invalidates in every tier, as far as the budget goes; the rest follows in the background. Gives how many entries
+    /// there were.
+    pub(crate) async fn invalidate(self: &Arc<Self>, name: Name, budget: &mut Budget) -> u64 {
         let local = self.forget(&name);
         let Some(remote) = &self.remote else { return local.len() as u64 };
         let mut alone: HashSet<String> = local.into_iter().collect();
         let result = self
-            .tell(remote, &name, &mut |key| {
+            .tell(remote, &name, budget, &mut |key| {
                 alone.remove(key);
             })
             .await;
+        let removed = result.unwrap_or_else(|Unavailable| {
+            self.invalidate_later(name.clone());
+            0
+        });
         // What was read from the shared tier while it still had the old entry.
         self.forget(&name);
-        match result {
-            Ok(removed) => removed + alone.len() as u64,
-            Err(Unavailable) => {
-                self.invalidate_later(name);
-                alone.len() as u64
-            }
-        }
+        removed + alone.len() as u64
     }
 
     /// Invalidates several keys with one command.
@@ -150,7 +164,7 @@ impl Core {
     #[cfg(feature = "redis")]
     pub(super) fn distrust_tag(&self, tag: &str) {
         let generation = self.generations.of(&tag_name(tag));
-        generation.renew();
+        generation.replace(fresh_nonce());
         generation.distrust();
     }
 
@@ -164,8 +178,8 @@ impl Core {
             Name::Pattern(pattern) => {
                 self.memory.remove_matching(pattern).into_iter().map(|entry| entry.key.to_string()).collect()
             }
-            Name::Tag(tag) => {
-                self.generations.of(&tag_name(tag)).renew();
+            Name::Tag(tag, nonce) => {
+                self.generations.of(&tag_name(tag)).replace(*nonce);
                 Vec::new()
             }
             Name::All => {
@@ -180,44 +194,44 @@ impl Core {
         &self,
         remote: &Remote,
         name: &Name,
+        budget: &mut Budget,
         seen: &mut (dyn FnMut(&str) + Send),
     ) -> Result<u64, Unavailable> {
         Ok(match name {
             Name::Key(key) => {
-                let removed = remote.invalidate(&self.full_key(key), &name.news(), &mut self.budget()).await?;
+                let removed = remote.invalidate(&self.full_key(key), &name.news(), budget).await?;
                 if removed {
                     seen(key);
                 }
                 u64::from(removed)
             }
             Name::Pattern(pattern) => {
-                let removed = remote.delete_matching(&self.prefix, pattern, self.page(), seen).await?;
+                let work = remote.delete_matching(&self.prefix, pattern, self.page(budget.is_background()), seen);
+                let removed = budget.spend(work).await.unwrap_or(Err(Unavailable))?;
                 remote.announce(&[name.news()], &mut self.budget()).await?;
                 removed
             }
-            Name::Tag(tag) => {
-                let generation = self.generations.of(&tag_name(tag));
-                let key = self.full_key(&generation.name);
-                let mut budget = self.budget();
-                remote.renew_generation(&key, generation.nonce(), &mut budget).await?;
-                remote.announce(&[name.news()], &mut budget).await?;
+            Name::Tag(tag, nonce) => {
+                let key = self.full_key(&tag_name(tag));
+                remote.renew_generation(&key, *nonce, budget).await?;
+                remote.announce(&[name.news()], budget).await?;
                 0
             }
             Name::All => {
-                remote.clear(&self.prefix, self.page()).await?;
+                budget.spend(remote.clear(&self.prefix, self.page(budget.is_background()))).await.unwrap_or(Err(Unavailable))?;
                 remote.announce(&[name.news()], &mut self.budget()).await?;
                 0
             }
         })
     }
 
-    /// The wait for one page of a scan.
-    fn page(&self) -> Duration {
-        self.config.op_budget.max(Duration::from_millis(100)) * 5
+    /// The wait for one page of a scan. Nobody waits for what is done in the background, so it may take longer there.
+    fn page(&self, background: bool) -> Duration {
+        if background { Duration::from_secs(2) } else { self.config.op_budget.max(Duration::from_millis(50)) }
     }
 
     /// Starts the task that repeats what is pending, unless it runs.
-    fn repeat(self: &Arc<Self>) {
+    pub(crate) fn repeat(self: &Arc<Self>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.pending.running.swap(true, Ordering::AcqRel) {
             return;
@@ -231,7 +245,7 @@ impl Core {
         let Some(remote) = &self.remote else { return true };
         loop {
             let Some((name, until)) = self.pending.lock().front().cloned() else { return true };
-            if until > clock::now() && self.tell(remote, &name, &mut |_| {}).await.is_err() {
+            if until > clock::now() && self.tell(remote, &name, &mut Budget::background(), &mut |_| {}).await.is_err() {
                 return false;
             }
             self.forget(&name);
@@ -258,7 +272,11 @@ impl Repeating {
 impl Drop for Repeating {
     fn drop(&mut self) {
         if let Some(core) = self.0.upgrade() {
-            core.pending.running.store(false, Ordering::Release);
+            core.pending.running.store(false, Ordering::SeqCst);
+            // Something may have been added after this task had seen that there was nothing left.
+            if core.is_on() && !core.pending.is_empty() {
+                core.repeat();
+            }
         }
     }
 }

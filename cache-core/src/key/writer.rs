@@ -4,7 +4,7 @@
 //! A value is written with ASCII letters, digits and `-_.@+/,=~` as they are, and every other byte as `%` and two
 //! upper-case hex digits. What is no text starts with `%` and something that is no such digit:
 //! `%n` is `None`, `%s` stands before a `Some` that would read as one of these two, `%e` is the empty text,
-//! `%.` ends a value that another one follows directly, `%~` comes before the digest of a key that was too long.
+//! `%.` stands between two values that follow each other directly, `%~` comes before the digest of a key that was too long.
 //! Lists and structs are `(a,b)`; inside of them a comma is escaped too.
 
 use arrayvec::ArrayVec;
@@ -99,7 +99,9 @@ pub struct KeyWriter {
     spill: Vec<u8>,
     /// A byte of the template that ends the current value, and is escaped in it. Zero for none.
     end: u8,
-    depth: u8,
+    depth: u32,
+    /// A value has been written that nothing has ended yet.
+    unended: bool,
     /// A value could not be written, so there is no key.
     failed: bool,
 }
@@ -113,7 +115,7 @@ impl KeyWriter {
     #[expect(clippy::inline_always, reason = "moving it would copy the whole buffer")]
     #[inline(always)]
     fn of(raw: bool) -> Self {
-        Self { raw, text: ArrayVec::new_const(), spill: Vec::new(), end: 0, depth: 0, failed: false }
+        Self { raw, text: ArrayVec::new_const(), spill: Vec::new(), end: 0, depth: 0, unended: false, failed: false }
     }
 
     /// A writer of the bytes of arguments.
@@ -205,6 +207,7 @@ impl KeyWriter {
     pub fn literal(&mut self, text: &str) {
         // It is the same for all calls of a function.
         if !self.raw {
+            self.unended = false;
             self.bytes(text.as_bytes());
         }
     }
@@ -214,6 +217,7 @@ impl KeyWriter {
         if self.raw {
             self.raw_text(bytes);
         } else {
+            self.begin_value();
             self.bytes(digest(bytes).as_bytes());
         }
     }
@@ -239,6 +243,7 @@ impl KeyWriter {
     #[doc(hidden)]
     #[inline]
     pub fn raw(&mut self, text: &str) {
+        self.unended = false;
         self.bytes(text.as_bytes());
     }
 
@@ -252,10 +257,19 @@ impl KeyWriter {
         }
     }
 
+    /// Ends the value before this one, where the template does not.
+    fn begin_value(&mut self) {
+        if self.unended {
+            self.bytes(b"%.");
+        }
+        self.unended = true;
+    }
+
     fn plain_text(&mut self, bytes: &[u8]) {
+        self.begin_value();
         // Without an early exit this loop is short enough to be unrolled.
         let special = bytes.iter().fold(0, |special, byte| special | SPECIAL[usize::from(*byte)]);
-        if special | self.end | self.depth == 0 && !bytes.is_empty() {
+        if special | self.end == 0 && self.depth == 0 && !bytes.is_empty() {
             self.bytes(bytes);
         } else {
             self.escaped(bytes);
@@ -293,6 +307,7 @@ impl KeyWriter {
 
     #[inline(never)]
     fn decimal(&mut self, number: impl Integer) {
+        self.begin_value();
         let mut buffer = itoa::Buffer::new();
         let text = buffer.format(number);
         if self.end == 0 {
@@ -304,7 +319,12 @@ impl KeyWriter {
 
     /// An absent value. It differs from every text.
     pub fn none(&mut self) {
-        self.bytes(if self.raw { &[tag::NONE] } else { b"%n" });
+        if self.raw {
+            self.bytes(&[tag::NONE]);
+        } else {
+            self.begin_value();
+            self.bytes(b"%n");
+        }
     }
 
     /// A value that may be absent.
@@ -314,6 +334,8 @@ impl KeyWriter {
             self.bytes(&[tag::SOME]);
             return value.write_key(self);
         }
+        self.begin_value();
+        self.unended = false;
         let start = self.len();
         value.write_key(self);
         // `Some(None)` must differ from `None`, so what reads as either is marked.
@@ -338,14 +360,20 @@ impl KeyWriter {
     /// Begins a group; see [`item`](Self::item).
     #[doc(hidden)]
     pub fn open(&mut self) {
+        if self.raw {
+            return self.bytes(&[tag::OPEN]);
+        }
+        self.begin_value();
+        self.unended = false;
         self.depth = self.depth.saturating_add(1);
-        self.bytes(if self.raw { &[tag::OPEN] } else { b"(" });
+        self.bytes(b"(");
     }
 
     /// One member of a group.
     #[doc(hidden)]
     pub fn item<T: crate::CacheKey + ?Sized>(&mut self, index: usize, item: &T) {
         if index > 0 && !self.raw {
+            self.unended = false;
             self.bytes(b",");
         }
         item.write_key(self);
@@ -354,8 +382,12 @@ impl KeyWriter {
     /// Ends a group.
     #[doc(hidden)]
     pub fn close(&mut self) {
+        if self.raw {
+            return self.bytes(&[tag::CLOSE]);
+        }
         self.depth = self.depth.saturating_sub(1);
-        self.bytes(if self.raw { &[tag::CLOSE] } else { b")" });
+        self.bytes(b")");
+        self.unended = true;
     }
 
     /// Writes a value that a byte of the template follows in the same segment.
@@ -366,21 +398,13 @@ impl KeyWriter {
         self.end = 0;
     }
 
-    /// Writes a value that another value follows directly.
-    #[doc(hidden)]
-    pub fn joined(&mut self, write: impl FnOnce(&mut Self)) {
-        write(self);
-        if !self.raw {
-            self.bytes(b"%.");
-        }
-    }
-
     /// The namespace of a function that has no key of its own.
     #[doc(hidden)]
     pub fn namespace(&mut self, path: &str) {
         if self.raw {
             return;
         }
+        self.unended = false;
         let mut rest = path;
         while let Some((module, inner)) = rest.split_once("::") {
             self.bytes(module.as_bytes());
@@ -466,6 +490,26 @@ mod tests {
         };
         assert_eq!(pair("a", "b"), "a-b");
         assert_ne!(pair("a-b", "c"), pair("a", "b-c"));
+    }
+
+    #[test]
+    fn k3_values_that_follow_each_other_are_told_apart() {
+        let pair = |a: &str, b: &str| {
+            render(|k| {
+                a.write_key(k);
+                b.write_key(k);
+            })
+        };
+        assert_ne!(pair("ab", "c"), pair("a", "bc"));
+        // A comma is escaped however deep a list is in others.
+        let deep = |items: Vec<&str>| {
+            render(|k| {
+                (0..300).for_each(|_| k.open());
+                k.list(items.iter());
+                (0..300).for_each(|_| k.close());
+            })
+        };
+        assert_ne!(deep(vec!["a,b"]), deep(vec!["a", "b"]));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::engine::call::decoded;
 use crate::engine::remove::Name;
 use crate::engine::{Core, Found, Tier, Wanted, current};
 use crate::memory::Content;
+use crate::remote::Budget;
 use crate::stats::LaneLease;
 use crate::{CacheError, Stats, clock};
 
@@ -228,26 +229,26 @@ impl CacheManager {
     /// something was there.
     pub async fn delete(&self, key: impl AsRef<str>) -> bool {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
-        self.core.invalidate(Name::Key(key.as_ref().to_owned())).await > 0
+        self.core.invalidate(Name::Key(key.as_ref().to_owned()), &mut self.core.budget()).await > 0
     }
 
     /// Deletes all keys that match a glob pattern (`* ? [a-c] [^a] \`), on both tiers. Tells how many there were.
     pub async fn invalidate(&self, pattern: impl AsRef<str>) -> u64 {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
-        self.core.invalidate(Name::Pattern(pattern.as_ref().to_owned())).await
+        self.core.invalidate(Name::Pattern(pattern.as_ref().to_owned()), &mut Budget::unlimited()).await
     }
 
     /// Makes all entries with a tag misses. It costs the same however many there are.
     pub async fn invalidate_tag(&self, tag: impl AsRef<str>) {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
-        self.core.invalidate(Name::Tag(tag.as_ref().to_owned())).await;
+        self.core.invalidate(Name::tag(tag.as_ref().to_owned()), &mut self.core.budget()).await;
     }
 
     /// Deletes everything under this manager's prefix, and nothing else.
     pub async fn clear(&self) {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
         self.core.popular.clear();
-        self.core.invalidate(Name::All).await;
+        self.core.invalidate(Name::All, &mut Budget::unlimited()).await;
     }
 
     /// The texts that were searched for most.

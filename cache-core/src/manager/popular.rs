@@ -6,7 +6,7 @@ use crate::engine::Core;
 
 /// Counts searches; see [`CacheManager::popular_searches`](crate::CacheManager::popular_searches).
 ///
-/// In Redis the counts are a sorted set, `{prefix}:popular_searches`, shared by all processes.
+/// In Redis the counts are a sorted set, `{prefix}:%popular_searches`, shared by all processes.
 pub struct PopularSearches<'a> {
     core: &'a Arc<Core>,
 }

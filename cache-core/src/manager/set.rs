@@ -61,7 +61,7 @@ impl<'a> Set<'a> {
         let hash = core.memory.hash(&self.key);
         let Some(generations) = core.snapshots(core.remote.as_ref(), &names, &mut budget).await else {
             // Without its tags the value could not be invalidated; so it is not stored, and nothing older stays.
-            core.invalidate(Name::Key(self.key)).await;
+            core.invalidate(Name::Key(self.key), &mut budget).await;
             return Ok(());
         };
         let keep = Keep {

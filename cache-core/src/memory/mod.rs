@@ -52,6 +52,16 @@ pub(crate) struct Draft {
     pub(crate) owner: Arc<Counters>,
 }
 
+/// What became of a load's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Committed {
+    Stored,
+    /// It was invalidated, is too large, or may not be held.
+    Refused,
+    /// The result of a newer load is there.
+    Outrun,
+}
+
 /// What a caller that found no fresh entry is to do.
 pub(crate) enum Admission {
     /// The entry has come meanwhile.
@@ -173,21 +183,24 @@ impl MemoryStore {
         drop(shard);
     }
 
-    /// Forgets a flight that has come to its end.
+    /// Forgets a flight that has come to its end. As no invalidation finds it any more, nothing of it is stored after.
     pub(crate) fn land(&self, flight: &Arc<Flight>) {
-        self.write_shard(flight.hash).drop_flight(flight);
+        let mut shard = self.write_shard(flight.hash);
+        flight.fence();
+        shard.drop_flight(flight);
     }
 
     /// Forgets a flight that nobody leads and nobody waits for.
     pub(crate) fn land_if_idle(&self, flight: &Arc<Flight>) {
         let mut shard = self.write_shard(flight.hash);
         if flight.is_idle() {
+            flight.fence();
             shard.drop_flight(flight);
         }
     }
 
     /// Stores what a load gave, unless it was fenced or a newer load's result is there.
-    pub(crate) fn commit(&self, flight: &Arc<Flight>, draft: Draft) -> bool {
+    pub(crate) fn commit(&self, flight: &Arc<Flight>, draft: Draft) -> Committed {
         self.put(flight.hash, &flight.key, draft, Some(flight))
     }
 
@@ -201,16 +214,16 @@ impl MemoryStore {
         self.write_shard(hash).fence(hash, key);
     }
 
-    fn put(&self, hash: u64, key: &Arc<str>, draft: Draft, flight: Option<&Arc<Flight>>) -> bool {
+    fn put(&self, hash: u64, key: &Arc<str>, draft: Draft, flight: Option<&Arc<Flight>>) -> Committed {
         let weight = (key.len() + draft.size) as u64 + OVERHEAD;
         let number = flight.map_or_else(|| self.loads.fetch_add(1, Ordering::Relaxed), |flight| flight.number);
         let fits = weight <= self.max_bytes;
         let mut dead = Vec::new();
-        let mut stored = false;
+        let mut committed = Committed::Refused;
         {
             let mut shard = self.write_shard(hash);
             match flight {
-                Some(flight) if !flight.may_be_held() => return false,
+                Some(flight) if !flight.may_be_held() => return Committed::Refused,
                 Some(_) => {}
                 // Loads that run hold something older than this.
                 None => shard.fence(hash, key),
@@ -218,23 +231,21 @@ impl MemoryStore {
             let before = (shard.entries.len(), shard.bytes);
             shard.sweep(clock::now(), &mut dead);
             let newer = shard.find(hash, key.as_bytes()).is_some_and(|entry| entry.number > number && entry.stands());
-            if !newer {
-                if fits {
-                    let replaces = shard.find(hash, key.as_bytes()).map(|entry| entry.weight);
-                    self.make_room(&mut shard, before, replaces, weight, &mut dead);
-                    let entry = Entry::new(key, hash, number, weight, draft, &shard.pace);
-                    let (_, replaced) = shard.insert(entry);
-                    dead.extend(replaced);
-                    stored = true;
-                } else {
-                    dead.extend(shard.remove(hash, key));
-                }
+            if newer {
+                committed = Committed::Outrun;
+            } else if fits {
+                self.make_room(&mut shard, before, key, weight, &mut dead);
+                let entry = Entry::new(key, hash, number, weight, draft, &shard.pace);
+                dead.extend(shard.insert(entry).1);
+                committed = Committed::Stored;
+            } else {
+                dead.extend(shard.remove(hash, key));
             }
             self.account(before, &shard);
         }
         self.bury(dead);
         self.settle_bounds(hash);
-        stored
+        committed
     }
 
     /// Evicts in this shard until the new entry fits, or nothing is left in it.
@@ -242,18 +253,20 @@ impl MemoryStore {
         &self,
         shard: &mut Shard,
         before: (usize, u64),
-        replaces: Option<u64>,
+        key: &Arc<str>,
         weight: u64,
         dead: &mut Vec<Arc<Entry>>,
     ) {
+        let hash = self.hash(key.as_bytes());
         let others = (
             self.entries.load(Ordering::Relaxed).saturating_sub(before.0),
             self.bytes.load(Ordering::Relaxed).saturating_sub(before.1),
         );
-        let new = usize::from(replaces.is_none());
         loop {
-            let entries = others.0 + shard.entries.len() + new;
-            let bytes = (others.1 + shard.bytes).saturating_sub(replaces.unwrap_or(0)).saturating_add(weight);
+            // The entry that is replaced may itself be evicted on the way.
+            let replaced = shard.find(hash, key.as_bytes()).map(|entry| entry.weight);
+            let entries = others.0 + shard.entries.len() + usize::from(replaced.is_none());
+            let bytes = (others.1 + shard.bytes).saturating_sub(replaced.unwrap_or(0)).saturating_add(weight);
             if entries <= self.max_entries && bytes <= self.max_bytes {
                 return;
             }

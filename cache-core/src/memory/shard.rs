@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use hashbrown::HashTable;
 use hashbrown::hash_table;
 
-use super::Draft;
+use super::{Draft, OVERHEAD};
 use super::order::{MOST_USES, Order, Rank};
 use crate::clock;
 use crate::codec::{Encoded, Value};
@@ -82,6 +82,11 @@ impl Entry {
             uses: AtomicU32::new(0),
             pace: Arc::clone(pace),
         }
+    }
+
+    /// The length of its value in bytes, as far as it was known.
+    pub(crate) fn size(&self) -> usize {
+        usize::try_from(self.weight).unwrap_or(usize::MAX).saturating_sub(self.key.len() + OVERHEAD as usize)
     }
 
     /// Until when it is fresh.

@@ -133,13 +133,13 @@ fn g1_a_load_that_was_invalidated_is_not_stored() {
     let hash = store.hash("k");
     let lead = store.load_alone(hash, "k");
     store.remove(hash, "k");
-    assert!(!store.commit(lead.flight(), draft(1)));
+    assert_eq!(store.commit(lead.flight(), draft(1)), Committed::Refused);
     let lead = store.load_alone(hash, "k");
     store.remove_matching("k*");
-    assert!(!store.commit(lead.flight(), draft(1)));
+    assert_eq!(store.commit(lead.flight(), draft(1)), Committed::Refused);
     let lead = store.load_alone(hash, "k");
     store.clear();
-    assert!(!store.commit(lead.flight(), draft(1)));
+    assert_eq!(store.commit(lead.flight(), draft(1)), Committed::Refused);
     assert!(store.fresh(hash, "k", |_| ()).is_none());
 }
 
@@ -149,8 +149,8 @@ fn g3_an_older_load_does_not_replace_the_result_of_a_newer_one() {
     let hash = store.hash("k");
     let older = store.load_alone(hash, "k");
     let newer = store.load_alone(hash, "k");
-    assert!(store.commit(newer.flight(), draft(1)));
-    assert!(!store.commit(older.flight(), draft(1)));
+    assert_eq!(store.commit(newer.flight(), draft(1)), Committed::Stored);
+    assert_eq!(store.commit(older.flight(), draft(1)), Committed::Outrun);
 }
 
 #[test]

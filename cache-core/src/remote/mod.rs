@@ -14,22 +14,42 @@ pub(crate) use backend::Store;
 
 use crate::{CacheError, clock};
 #[cfg(feature = "redis")]
-use redis::RedisTier;
+use redis::{EVERYTHING, RedisTier};
 
 /// What one call may still spend waiting for the shared tier.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: Duration,
+    background: bool,
 }
 
 impl Budget {
     pub(crate) fn new(whole: Duration) -> Self {
-        Self { left: whole }
+        Self { left: whole, background: false }
+    }
+
+    /// For an explicit order that takes as long as there are keys; each reply is waited for within the usual bound.
+    pub(crate) fn unlimited() -> Self {
+        Self::new(Duration::from_secs(86_400))
+    }
+
+    /// For what nobody waits for.
+    pub(crate) fn background() -> Self {
+        Self { background: true, ..Self::unlimited() }
+    }
+
+    pub(crate) fn is_background(&self) -> bool {
+        self.background
+    }
+
+    /// Whether there is nothing left, or no runtime to wait in.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.left.is_zero() || tokio::runtime::Handle::try_current().is_err()
     }
 
     /// Waits for `work` as long as there is something left, and takes off what it took.
     pub(crate) async fn spend<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        if self.left.is_zero() {
+        if self.is_spent() {
             return None;
         }
         let started = tokio::time::Instant::now();
@@ -99,10 +119,6 @@ impl Remote {
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
         ask!(self, budget, redis => redis.set(key, value, ttl, budget), store => store.set(key, value, ttl))
-    }
-
-    pub(crate) async fn delete(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
-        ask!(self, budget, redis => redis.delete(key, budget), store => store.delete(key))
     }
 
     pub(crate) async fn exists(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
@@ -185,7 +201,7 @@ impl Remote {
     pub(crate) async fn clear(&self, prefix: &str, page: Duration) -> Result<(), Unavailable> {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.delete_matching(prefix, "*", page, &mut |_| {}).await.map(drop),
+            Self::Redis(redis) => redis.delete_matching(prefix, EVERYTHING, page, &mut |_| {}).await.map(drop),
             Self::Store(store) if prefix.is_empty() => {
                 let _ = page;
                 store.clear().await.map_err(|_| Unavailable)
@@ -207,6 +223,15 @@ impl Remote {
                 let _ = (key, nonce, budget);
                 Ok(())
             }
+        }
+    }
+
+    /// Whether it is there, as far as is known.
+    pub(crate) fn is_up(&self) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.link().is_up(),
+            Self::Store(_) => true,
         }
     }
 

@@ -101,12 +101,12 @@ impl Context<'_> {
             None => quote_spanned!(span=> #krate::CacheKey::write_key(#expression, #writer)),
         };
         match value.next {
-            Next::End => quote_spanned!(span=> #write;),
+            // The writer itself tells values apart that follow each other directly.
+            Next::End | Next::Value => quote_spanned!(span=> #write;),
             Next::Byte(byte) => {
                 let end = byte_literal(byte, span);
                 quote_spanned!(span=> #writer.before(#end, |#writer| #write);)
             }
-            Next::Value => quote_spanned!(span=> #writer.joined(|#writer| #write);),
         }
     }
 

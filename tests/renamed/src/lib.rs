@@ -4,7 +4,7 @@
 #![cfg(test)]
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -171,8 +171,8 @@ async fn the_manager_does_what_its_page_says() -> Result<(), CacheError> {
     Ok(())
 }
 
-#[derive(Debug, Default)]
-struct InHeap(Mutex<HashMap<String, Vec<u8>>>);
+#[derive(Debug, Clone, Default)]
+struct InHeap(Arc<Mutex<HashMap<String, Vec<u8>>>>);
 
 impl InHeap {
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<u8>>> {
@@ -180,7 +180,7 @@ impl InHeap {
     }
 }
 
-impl CacheBackend for std::sync::Arc<InHeap> {
+impl CacheBackend for InHeap {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         Ok(self.map().get(key).cloned())
     }
@@ -211,7 +211,7 @@ impl CacheBackend for std::sync::Arc<InHeap> {
 
 #[tokio::test(flavor = "current_thread")]
 async fn m6_a_store_of_ones_own_stands_in_for_redis() {
-    let store = std::sync::Arc::new(InHeap::default());
+    let store = InHeap::default();
     let build = || CacheManager::builder().store(store.clone()).build();
     let (one, two) = (build().await.expect("a cache"), build().await.expect("a cache"));
     let db = Db::default();

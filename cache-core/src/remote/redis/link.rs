@@ -65,11 +65,12 @@ impl fmt::Debug for Link {
 impl Link {
     pub(crate) fn new(config: &RedisConfig) -> Result<Arc<Self>, CacheError> {
         use redis::IntoConnectionInfo;
-        let address = redact(&config.url.0);
+        let hidden = redact(&config.url.0);
         let broken = |error: RedisError| {
-            CacheError::Config(format!("`REDIS_URL` is `{address}`, which cannot be used: {}", error.category()))
+            CacheError::Config(format!("`REDIS_URL` is `{hidden}`, which cannot be used: {}", error.category()))
         };
         let info = config.url.0.as_str().into_connection_info().map_err(broken)?;
+        let address = info.addr().to_string();
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let client = Client::open(info.set_tcp_settings(tcp)).map_err(broken)?;
         Ok(Arc::new(Self {
@@ -138,6 +139,9 @@ impl Link {
     /// Sends a command and waits for its reply within the budget.
     pub(crate) async fn send(self: &Arc<Self>, command: &Cmd, budget: &mut Budget) -> Result<Value, Unavailable> {
         let (mut connection, epoch) = self.connection(budget).await?;
+        if budget.is_spent() {
+            return Err(Unavailable);
+        }
         let reply = budget.spend(connection.send_packed_command(command)).await;
         self.judge(epoch, reply)
     }
@@ -149,8 +153,15 @@ impl Link {
         budget: &mut Budget,
     ) -> Result<Vec<Value>, Unavailable> {
         let (mut connection, epoch) = self.connection(budget).await?;
+        if budget.is_spent() {
+            return Err(Unavailable);
+        }
         let count = commands.len();
         let reply = budget.spend(connection.send_packed_commands(commands, 0, count)).await;
+        // The replies of a pipeline carry their errors inside.
+        let reply = reply.map(|values| {
+            values.and_then(|values| values.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>())
+        });
         self.judge(epoch, reply)
     }
 

@@ -18,6 +18,8 @@ use crate::config::RedisConfig;
 use crate::config::duration::millis;
 use crate::{CacheError, glob, key};
 
+/// The pattern of a clear, which takes what is no entry along.
+pub(crate) const EVERYTHING: &str = "**";
 /// Keys that one page of a scan looks at.
 const PAGE: usize = 1000;
 
@@ -93,10 +95,6 @@ impl RedisTier {
         self.link.send(&set_command(key, &value, ttl), budget).await.map(drop)
     }
 
-    pub(crate) async fn delete(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
-        parse(self.link.send(redis::cmd("DEL").arg(key), budget).await?)
-    }
-
     /// Deletes a key and tells the other processes, in one go.
     pub(crate) async fn invalidate(&self, key: &str, message: &Message, budget: &mut Budget) -> Result<bool, Unavailable> {
         let mut commands = redis::pipe();
@@ -169,6 +167,9 @@ impl RedisTier {
             let mut any = false;
             for full in keys {
                 let Some(key) = full.get(prefix.len()..).map(String::from_utf8_lossy) else { continue };
+                if pattern != EVERYTHING && is_internal(&key) {
+                    continue;
+                }
                 if simple || glob::matches(pattern.as_bytes(), &full[prefix.len()..]) || key::is_shortened(&key) {
                     seen(&key);
                     unlink.arg(&full);
@@ -265,4 +266,9 @@ fn floor_char_boundary(text: &str, most: usize) -> &str {
         end -= 1;
     }
     &text[..end]
+}
+
+/// Whether a key is one of ours that is no entry.
+fn is_internal(key: &str) -> bool {
+    key.starts_with("%tag:") || key == "%popular_searches"
 }
