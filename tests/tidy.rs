@@ -42,7 +42,10 @@ const ROOT: &[(&str, &str)] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
 }
 
 fn sources(under: &str) -> Vec<(PathBuf, String)> {
@@ -66,11 +69,17 @@ fn sources(under: &str) -> Vec<(PathBuf, String)> {
 /// The code of a file: neither comments nor what is only compiled for tests.
 fn code(text: &str) -> String {
     let text = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn layer_of(module: &str) -> usize {
-    LAYERS.iter().position(|layer| layer.contains(&module)).unwrap_or_else(|| panic!("`{module}` has no layer"))
+    LAYERS
+        .iter()
+        .position(|layer| layer.contains(&module))
+        .unwrap_or_else(|| panic!("`{module}` has no layer"))
 }
 
 /// The modules that a file names through `crate::`, one by one or in braces.
@@ -99,9 +108,15 @@ fn used(code: &str) -> BTreeSet<String> {
             None => vec![rest],
         };
         for name in names {
-            let name: String =
-                name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let module = ROOT.iter().find(|(item, _)| *item == name).map_or(name.as_str(), |(_, module)| module);
+            let name: String = name
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            let module = ROOT
+                .iter()
+                .find(|(item, _)| *item == name)
+                .map_or(name.as_str(), |(_, module)| module);
             if LAYERS.iter().any(|layer| layer.contains(&module)) {
                 used.insert(module.to_owned());
             }
@@ -116,12 +131,22 @@ fn modules_use_only_what_stands_above_them() {
     let mut wrong = Vec::new();
     for (path, text) in sources("cache-core/src") {
         let inside = path.strip_prefix(&base).expect("a source");
-        let first = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        let first = inside
+            .components()
+            .next()
+            .expect("a name")
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
         let module = first.trim_end_matches(".rs").to_owned();
         if module == "lib" {
             continue;
         }
-        let excused = |other: &str| EXCUSED.iter().any(|(file, used)| inside.ends_with(file) && *used == other);
+        let excused = |other: &str| {
+            EXCUSED
+                .iter()
+                .any(|(file, used)| inside.ends_with(file) && *used == other)
+        };
         for other in used(&code(&text)) {
             if layer_of(&other) > layer_of(&module) && !excused(&other) {
                 wrong.push(format!("{} uses `{other}`", inside.display()));
@@ -134,18 +159,30 @@ fn modules_use_only_what_stands_above_them() {
 #[test]
 fn the_macros_name_nothing_of_the_library_but_what_is_for_them() {
     for (path, text) in sources("cache-macros/src") {
-        assert!(!code(&text).contains("use cache_core"), "{} depends on cache-core", path.display());
+        assert!(
+            !code(&text).contains("use cache_core"),
+            "{} depends on cache-core",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn every_file_says_what_it_is() {
-    for under in ["cache-core/src", "cache-macros/src", "tests/it", "tests/support", "examples", "benches/src"] {
+    for under in [
+        "cache-core/src",
+        "cache-macros/src",
+        "tests/it",
+        "tests/support",
+        "examples",
+        "benches/src",
+    ] {
         for (path, text) in sources(under) {
             if path.components().any(|part| part.as_os_str() == "target") {
                 continue;
             }
-            let described = text.starts_with("//!") || text.starts_with("#![doc") || path.ends_with("memory/tests.rs");
+            let described =
+                text.starts_with("//!") || text.starts_with("#![doc") || path.ends_with("memory/tests.rs");
             assert!(described, "{} does not begin with what it is", path.display());
         }
     }
@@ -159,8 +196,20 @@ fn nothing_panics_outside_of_tests() {
                 continue;
             }
             for (number, line) in code(&text).lines().enumerate() {
-                for word in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "unimplemented!("] {
-                    assert!(!line.contains(word), "{}: `{word}` near line {}", path.display(), number + 1);
+                for word in [
+                    ".unwrap()",
+                    ".expect(",
+                    "panic!(",
+                    "unreachable!(",
+                    "todo!(",
+                    "unimplemented!(",
+                ] {
+                    assert!(
+                        !line.contains(word),
+                        "{}: `{word}` near line {}",
+                        path.display(),
+                        number + 1
+                    );
                 }
             }
         }

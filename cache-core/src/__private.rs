@@ -14,14 +14,16 @@ pub use std::{concat, module_path};
 
 pub use crate::engine::call::{Miss, Mode};
 pub use crate::engine::load::Verdict;
+pub use crate::engine::shape::{
+    Bare, BySerde, Coded, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View,
+};
 pub use crate::engine::shape::{peel, share as sharing};
-pub use crate::engine::shape::{Bare, BySerde, Coded, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View};
 pub use crate::engine::site::Site;
 pub use crate::key::{Canonical, KeyWriter};
 
+use crate::bound::Written;
 use crate::engine::remove::Name;
 use crate::engine::{Core, current};
-use crate::bound::Written;
 use crate::key::{digest_of_json, to_json};
 use crate::{CacheKey, CacheManager, Key, glob};
 
@@ -228,13 +230,16 @@ fn text_of(writer: &mut KeyWriter) -> &str {
 /// Invalidates one key.
 pub async fn invalidate_key(manager: Option<&CacheManager>, key: Key) -> bool {
     let core = core_of(manager, Arc::clone);
-    core.invalidate(Name::Key(key.as_str().to_owned()), &mut core.budget()).await > 0
+    core.invalidate(Name::Key(key.as_str().to_owned()), &mut core.budget())
+        .await
+        > 0
 }
 
 /// Invalidates all of a function.
 pub async fn invalidate_target(manager: Option<&CacheManager>, target: Target) -> u64 {
     let core = core_of(manager, Arc::clone);
-    core.invalidate(Name::Pattern(target.pattern), &mut core.budget()).await
+    core.invalidate(Name::Pattern(target.pattern), &mut core.budget())
+        .await
 }
 
 /// All entries of a function.
@@ -246,12 +251,16 @@ pub struct Target {
 impl Target {
     /// A function whose keys match a pattern.
     pub fn function(_path: &'static str, pattern: &str) -> Self {
-        Self { pattern: pattern.to_owned() }
+        Self {
+            pattern: pattern.to_owned(),
+        }
     }
 
     /// A function whose namespace is its path; `rest` is what follows.
     pub fn function_by_path(path: &'static str, rest: &str) -> Self {
-        Self { pattern: format!("{}{rest}", path.replace("::", ".")) }
+        Self {
+            pattern: format!("{}{rest}", path.replace("::", ".")),
+        }
     }
 }
 
@@ -265,11 +274,17 @@ pub struct Targets {
 impl Targets {
     /// Nothing yet, in this manager or the current one.
     pub fn new(manager: Option<&CacheManager>) -> Self {
-        Self { manager: manager.map_or_else(CacheManager::current, Clone::clone), names: Vec::new() }
+        Self {
+            manager: manager.map_or_else(CacheManager::current, Clone::clone),
+            names: Vec::new(),
+        }
     }
 
     /// One entry of a function.
-    #[expect(clippy::needless_pass_by_value, reason = "the expansion has no other use for it")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the expansion has no other use for it"
+    )]
     pub fn key(&mut self, key: Key) {
         self.names.push(Name::Key(key.as_str().to_owned()));
     }
@@ -277,7 +292,11 @@ impl Targets {
     /// All entries of a function.
     pub fn all(&mut self, target: Target) {
         let text = target.pattern;
-        self.names.push(if glob::is_pattern(&text) { Name::Pattern(text) } else { Name::Key(text) });
+        self.names.push(if glob::is_pattern(&text) {
+            Name::Pattern(text)
+        } else {
+            Name::Key(text)
+        });
     }
 
     /// Keys that match a pattern. Values in it match themselves alone.
@@ -286,7 +305,11 @@ impl Targets {
         render(&mut writer);
         let text = writer.into_pattern();
         // A pattern without a wildcard is a key.
-        self.names.push(if glob::is_pattern(&text) { Name::Pattern(text) } else { Name::Key(text) });
+        self.names.push(if glob::is_pattern(&text) {
+            Name::Pattern(text)
+        } else {
+            Name::Key(text)
+        });
     }
 
     /// One key by its text.
@@ -323,7 +346,10 @@ impl Targets {
             self.names.clear();
         }
         let core = Arc::clone(&self.manager.core);
-        core.stats.direct.invalidations.fetch_add(self.names.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        core.stats
+            .direct
+            .invalidations
+            .fetch_add(self.names.len() as u64, std::sync::atomic::Ordering::Relaxed);
         // A name leaves the list when it is done with, so that nothing is lost when the caller is dropped meanwhile.
         // All of them together have one budget; what it does not suffice for follows in the background.
         let mut budget = core.budget();

@@ -12,7 +12,9 @@ pub(crate) fn now() -> u64 {
     static BASE: OnceLock<Instant> = OnceLock::new();
     let now = tokio::time::Instant::now().into_std();
     let base = BASE.get_or_init(|| now);
-    u64::try_from(now.saturating_duration_since(*base).as_millis()).unwrap_or(u64::MAX / 2).saturating_add(1)
+    u64::try_from(now.saturating_duration_since(*base).as_millis())
+        .unwrap_or(u64::MAX / 2)
+        .saturating_add(1)
 }
 
 /// The current time in milliseconds. Never zero, so that zero can stand for "never".

@@ -112,7 +112,8 @@ impl Stored {
         let mut generations = Vec::new();
         for _ in 0..count {
             let name_length = usize::from(reader.u16()?);
-            let name = String::from_utf8(reader.take(name_length)?.to_vec()).map_err(|_| Unreadable::Foreign)?;
+            let name =
+                String::from_utf8(reader.take(name_length)?.to_vec()).map_err(|_| Unreadable::Foreign)?;
             generations.push((name, reader.u64()?));
         }
         let body = reader.0.len();
@@ -131,7 +132,13 @@ impl Stored {
         } else {
             return Err(Unreadable::Foreign);
         };
-        Ok(Self { version, fresh_until, serve_until, generations, payload })
+        Ok(Self {
+            version,
+            fresh_until,
+            serve_until,
+            generations,
+            payload,
+        })
     }
 }
 
@@ -204,14 +211,26 @@ mod tests {
     use proptest::prelude::*;
 
     fn stored(payload: Option<Vec<u8>>) -> Stored {
-        Stored { version: 3, fresh_until: 7, serve_until: 9, generations: vec![("tag:a".into(), 42)], payload }
+        Stored {
+            version: 3,
+            fresh_until: 7,
+            serve_until: 9,
+            generations: vec![("tag:a".into(), 42)],
+            payload,
+        }
     }
 
     #[test]
     fn an_entry_is_served_to_the_key_it_was_written_for_alone() {
         let bytes = stored(Some(b"1".to_vec())).write("lead:1", 0);
-        assert_eq!(Stored::read(bytes.clone(), "lead:2", 100), Err(Unreadable::OtherKey));
-        assert_eq!(Stored::read(bytes, "lead:1", 100), Ok(stored(Some(b"1".to_vec()))));
+        assert_eq!(
+            Stored::read(bytes.clone(), "lead:2", 100),
+            Err(Unreadable::OtherKey)
+        );
+        assert_eq!(
+            Stored::read(bytes, "lead:1", 100),
+            Ok(stored(Some(b"1".to_vec())))
+        );
     }
 
     #[test]
@@ -227,7 +246,10 @@ mod tests {
     fn f2_a_body_that_claims_more_than_the_limit_is_refused() {
         let mut bytes = stored(Some(vec![b'a'; 5000])).write("k", 1024);
         assert!(bytes.len() < 200);
-        assert_eq!(Stored::read(bytes.clone(), "k", 4999), Err(Unreadable::Compression));
+        assert_eq!(
+            Stored::read(bytes.clone(), "k", 4999),
+            Err(Unreadable::Compression)
+        );
         bytes[25..29].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(Stored::read(bytes, "k", usize::MAX), Err(Unreadable::Compression));
     }

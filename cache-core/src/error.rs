@@ -31,7 +31,10 @@ impl fmt::Display for CacheError {
         match self {
             Self::Config(what) | Self::Validation(what) | Self::Serialization(what) => f.write_str(what),
             Self::TooLarge { bytes, limit } => {
-                write!(f, "the encoded value has {bytes} bytes, more than the {limit} that are stored at most")
+                write!(
+                    f,
+                    "the encoded value has {bytes} bytes, more than the {limit} that are stored at most"
+                )
             }
         }
     }
@@ -52,7 +55,9 @@ pub struct SharedError {
 
 impl SharedError {
     pub(crate) fn new(message: impl Into<Arc<str>>) -> Self {
-        Self { message: message.into() }
+        Self {
+            message: message.into(),
+        }
     }
 }
 

@@ -86,10 +86,17 @@ impl Flight {
             fenced: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             polled: AtomicU64::new(clock::now()),
-            inner: Mutex::new(Inner { state: State::Led { by: 0 }, waiting: 0 }),
+            inner: Mutex::new(Inner {
+                state: State::Led { by: 0 },
+                waiting: 0,
+            }),
             changed: Notify::new(),
         });
-        Lead { flight, term: 0, over: false }
+        Lead {
+            flight,
+            term: 0,
+            over: false,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -104,7 +111,9 @@ impl Flight {
         }
         inner.waiting += 1;
         drop(inner);
-        Joined::Wait(Waiter { flight: Arc::clone(self) })
+        Joined::Wait(Waiter {
+            flight: Arc::clone(self),
+        })
     }
 
     fn take(self: &Arc<Self>, inner: &mut Inner) -> Lead {
@@ -112,7 +121,11 @@ impl Flight {
         let term = TERMS.fetch_add(1, Ordering::Relaxed);
         inner.state = State::Led { by: term };
         self.polled.store(clock::now(), Ordering::Relaxed);
-        Lead { flight: Arc::clone(self), term, over: false }
+        Lead {
+            flight: Arc::clone(self),
+            term,
+            over: false,
+        }
     }
 
     /// Keeps the result out of every store. The caller holds the lock of the key's shard.

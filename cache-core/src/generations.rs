@@ -25,7 +25,11 @@ impl Generation {
 
     /// Takes over what the server says, unless the nonce has changed since it was asked.
     pub(crate) fn learn(&self, before: u64, nonce: u64) {
-        if self.nonce.compare_exchange(before, nonce, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        if self
+            .nonce
+            .compare_exchange(before, nonce, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
+        {
             self.asked.store(clock::now(), Ordering::Relaxed);
         }
     }
@@ -60,10 +64,13 @@ impl Snapshot {
     }
 }
 
+/// The generations by name, and the number of them at which those that nothing refers to are let go.
+type Table = (HashMap<Arc<str>, Arc<Generation>>, usize);
+
 /// All generations that something in this process refers to.
 #[derive(Debug, Default)]
 pub(crate) struct Generations {
-    table: Mutex<(HashMap<Arc<str>, Arc<Generation>>, usize)>,
+    table: Mutex<Table>,
 }
 
 impl Generations {
@@ -108,7 +115,10 @@ impl Generations {
 /// A number that was not used before, here or elsewhere.
 pub(crate) fn fresh_nonce() -> u64 {
     // The standard library seeds each of these from the operating system's randomness and a counter.
-    std::collections::hash_map::RandomState::new().build_hasher().finish() | 1
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+        | 1
 }
 
 #[cfg(test)]
@@ -119,7 +129,10 @@ mod tests {
     fn a_snapshot_stands_until_its_generation_is_renewed() {
         let generations = Generations::default();
         let generation = generations.of("org:7");
-        let snapshot = Snapshot { nonce: generation.nonce(), generation };
+        let snapshot = Snapshot {
+            nonce: generation.nonce(),
+            generation,
+        };
         assert!(snapshot.stands());
         generations.of("org:8").replace(fresh_nonce());
         assert!(snapshot.stands());

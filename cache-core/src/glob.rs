@@ -36,7 +36,8 @@ pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 
 /// Whether the pattern has anything in it that is not a literal byte.
 pub(crate) fn is_pattern(text: &str) -> bool {
-    text.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
+    text.bytes()
+        .any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
 }
 
 /// The bytes that every match begins with.
@@ -93,10 +94,18 @@ fn step(pattern: &[u8], byte: u8) -> Step {
             if matched { Step::One(used + 1) } else { Step::No }
         }
         [b'\\', literal, ..] => {
-            if *literal == byte { Step::One(2) } else { Step::No }
+            if *literal == byte {
+                Step::One(2)
+            } else {
+                Step::No
+            }
         }
         [literal, ..] => {
-            if *literal == byte { Step::One(1) } else { Step::No }
+            if *literal == byte {
+                Step::One(1)
+            } else {
+                Step::No
+            }
         }
     }
 }
@@ -161,7 +170,11 @@ mod tests {
             ("h[\\]]llo", "h]llo", true),
             ("a\\", "a\\", true),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} on {text}");
+            assert_eq!(
+                matches(pattern.as_bytes(), text.as_bytes()),
+                expected,
+                "{pattern} on {text}"
+            );
         }
     }
 

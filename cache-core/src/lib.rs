@@ -1,7 +1,10 @@
 #![doc = include_str!("../../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[allow(unused_extern_crates, reason = "expansions inside of this crate name it from outside")]
+#[allow(
+    unused_extern_crates,
+    reason = "expansions inside of this crate name it from outside"
+)]
 extern crate self as cache_core;
 
 #[doc(hidden)]

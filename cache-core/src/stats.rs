@@ -36,7 +36,10 @@ impl LaneLease {
         }
         let index = free.trailing_zeros() as usize;
         *free &= *free - 1;
-        Self(LaneId { index: index + 1, own: true })
+        Self(LaneId {
+            index: index + 1,
+            own: true,
+        })
     }
 }
 
@@ -185,10 +188,22 @@ impl std::fmt::Display for Stats {
         writeln!(
             f,
             "{:width$}  {:>9} {:>9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7} {:>10}",
-            "function", "mem hits", "redis", "misses", "loads", "coalesced", "evictions", "invalid.", "errors", "mean load"
+            "function",
+            "mem hits",
+            "redis",
+            "misses",
+            "loads",
+            "coalesced",
+            "evictions",
+            "invalid.",
+            "errors",
+            "mean load"
         )?;
         let mut row = |name: &str, stats: &FunctionStats| {
-            let mean = stats.load_time.checked_div(u32::try_from(stats.loads).unwrap_or(u32::MAX)).unwrap_or_default();
+            let mean = stats
+                .load_time
+                .checked_div(u32::try_from(stats.loads).unwrap_or(u32::MAX))
+                .unwrap_or_default();
             writeln!(
                 f,
                 "{name:width$}  {:>9} {:>9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7} {:>10}",
@@ -231,7 +246,11 @@ fn cells(count: usize) -> Box<[Cell]> {
 
 impl StatsTable {
     pub(crate) fn new() -> Self {
-        Self { first: cells(FIRST), blocks: [const { OnceLock::new() }; 20], direct: Arc::default() }
+        Self {
+            first: cells(FIRST),
+            blocks: [const { OnceLock::new() }; 20],
+            direct: Arc::default(),
+        }
     }
 
     /// The counters of function number `id`.
@@ -250,9 +269,13 @@ impl StatsTable {
         } else {
             let block = (id / FIRST).ilog2() as usize;
             let start = FIRST << block;
-            self.blocks.get(block).and_then(|cell| cell.get_or_init(|| cells(start)).get(id - start))
+            self.blocks
+                .get(block)
+                .and_then(|cell| cell.get_or_init(|| cells(start)).get(id - start))
         };
-        cell.map_or(&self.direct, |cell| &cell.get_or_init(|| (path, Arc::default())).1)
+        cell.map_or(&self.direct, |cell| {
+            &cell.get_or_init(|| (path, Arc::default())).1
+        })
     }
 
     pub(crate) fn snapshot(&self, entries: usize, memory_bytes: u64) -> Stats {
@@ -262,12 +285,19 @@ impl StatsTable {
             entries: entries as u64,
             memory_bytes,
         };
-        for (path, counters) in
-            self.first.iter().chain(self.blocks.iter().filter_map(OnceLock::get).flatten()).filter_map(OnceLock::get)
+        for (path, counters) in self
+            .first
+            .iter()
+            .chain(self.blocks.iter().filter_map(OnceLock::get).flatten())
+            .filter_map(OnceLock::get)
         {
             let snapshot = counters.snapshot();
             stats.total.add(&snapshot);
-            stats.functions.entry((*path).to_owned()).or_default().add(&snapshot);
+            stats
+                .functions
+                .entry((*path).to_owned())
+                .or_default()
+                .add(&snapshot);
         }
         stats
     }

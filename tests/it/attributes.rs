@@ -19,7 +19,10 @@ struct Db;
 async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, String> {
     let _ = db;
     RUNS.fetch_add(1, Relaxed);
-    Ok(Some(Lead { id: lead_id, city: "Bonn".into() }))
+    Ok(Some(Lead {
+        id: lead_id,
+        city: "Bonn".into(),
+    }))
 }
 
 #[derive(Debug, Serialize)]
@@ -42,7 +45,10 @@ async fn item(id: u64, name: &str) -> String {
 #[invalidate_cache(get_lead(lead_id), search_leads(..), "campaign:{lead_id}:*")]
 async fn update_lead(db: &Db, lead_id: u64) -> Result<Lead, String> {
     let _ = db;
-    Ok(Lead { id: lead_id, city: "Köln".into() })
+    Ok(Lead {
+        id: lead_id,
+        city: "Köln".into(),
+    })
 }
 
 #[tokio::test]

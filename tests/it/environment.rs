@@ -16,13 +16,19 @@ fn probe(variables: &[(&str, &str)]) -> String {
 #[test]
 fn with_nothing_set_it_runs_in_memory() {
     let said = probe(&[]);
-    assert!(said.contains("backend: Memory") && said.contains("runs 1"), "{said}");
+    assert!(
+        said.contains("backend: Memory") && said.contains("runs 1"),
+        "{said}"
+    );
 }
 
 #[test]
 fn e2_a_bad_ttl_is_refused_by_name_and_functions_run_with_defaults() {
     let said = probe(&[("CACHE_DEFAULT_TTL", "soon")]);
-    assert!(said.contains("refused: `CACHE_DEFAULT_TTL` is `soon`; it takes seconds"), "{said}");
+    assert!(
+        said.contains("refused: `CACHE_DEFAULT_TTL` is `soon`; it takes seconds"),
+        "{said}"
+    );
     assert!(said.contains("runs 1"), "{said}");
 }
 
@@ -37,24 +43,44 @@ fn e3_a_bad_url_is_refused_without_its_password() {
 fn e3_a_wrong_password_is_a_configuration_error_that_does_not_show_it() {
     let server = RedisServer::start_with_password("right");
     let port = server.port().to_string();
-    let said = probe(&[("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &port), ("REDIS_PASSWORD", "wr0ng")]);
-    assert!(said.contains("refused the credentials: authentication failed; check"), "{said}");
+    let said = probe(&[
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+        ("REDIS_PASSWORD", "wr0ng"),
+    ]);
+    assert!(
+        said.contains("refused the credentials: authentication failed; check"),
+        "{said}"
+    );
     assert!(!said.contains("wr0ng") && said.contains("runs 1"), "{said}");
-    let said = probe(&[("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &port), ("REDIS_PASSWORD", "right")]);
-    assert!(said.contains("status: Healthy") && said.contains("runs 1"), "{said}");
+    let said = probe(&[
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+        ("REDIS_PASSWORD", "right"),
+    ]);
+    assert!(
+        said.contains("status: Healthy") && said.contains("runs 1"),
+        "{said}"
+    );
 }
 
 #[test]
 fn an_unreachable_redis_is_no_error() {
     let said = probe(&[("REDIS_URL", "redis://127.0.0.1:1/")]);
-    assert!(said.contains("made") && said.contains("status: Degraded") && said.contains("runs 1"), "{said}");
+    assert!(
+        said.contains("made") && said.contains("status: Degraded") && said.contains("runs 1"),
+        "{said}"
+    );
 }
 
 #[test]
 fn cluster_and_sentinel_are_clear_errors() {
     for mode in ["cluster", "sentinel"] {
         let said = probe(&[("REDIS_URL", "redis://127.0.0.1/"), ("REDIS_MODE", mode)]);
-        assert!(said.contains("refused: `REDIS_MODE`") && said.contains("it takes `single`"), "{said}");
+        assert!(
+            said.contains("refused: `REDIS_MODE`") && said.contains("it takes `single`"),
+            "{said}"
+        );
     }
     let said = probe(&[("REDIS_URL", "redis://127.0.0.1:1,redis://127.0.0.1:2")]);
     assert!(said.contains("several nodes make a cluster"), "{said}");
@@ -69,16 +95,31 @@ fn turned_off_every_function_runs_as_if_not_annotated() {
 #[test]
 fn a_backend_that_needs_redis_says_so() {
     let said = probe(&[("CACHE_BACKEND", "tiered")]);
-    assert!(said.contains("no Redis is named: set `REDIS_URL` or `REDIS_HOST`"), "{said}");
+    assert!(
+        said.contains("no Redis is named: set `REDIS_URL` or `REDIS_HOST`"),
+        "{said}"
+    );
 }
 
 #[test]
 fn prefix_and_ttls_come_from_the_environment() {
     let server = RedisServer::start();
-    probe(&[("REDIS_URL", &server.url()), ("CACHE_KEY_PREFIX", "shop"), ("LEAD_CACHE_TTL", "2m")]);
-    let ttl: i64 = server.cli(&["TTL", "shop:lead:42"]).trim().parse().expect("a number");
+    probe(&[
+        ("REDIS_URL", &server.url()),
+        ("CACHE_KEY_PREFIX", "shop"),
+        ("LEAD_CACHE_TTL", "2m"),
+    ]);
+    let ttl: i64 = server
+        .cli(&["TTL", "shop:lead:42"])
+        .trim()
+        .parse()
+        .expect("a number");
     assert!((110..=120).contains(&ttl), "{ttl}");
-    probe(&[("REDIS_URL", &server.url()), ("CACHE_KEY_PREFIX", ""), ("CACHE_BACKEND", "redis")]);
+    probe(&[
+        ("REDIS_URL", &server.url()),
+        ("CACHE_KEY_PREFIX", ""),
+        ("CACHE_BACKEND", "redis"),
+    ]);
     assert_eq!(server.cli(&["EXISTS", "lead:42"]).trim(), "1");
     let ttl: i64 = server.cli(&["TTL", "lead:42"]).trim().parse().expect("a number");
     assert!((7190..=7200).contains(&ttl), "{ttl}");

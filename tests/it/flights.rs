@@ -112,14 +112,21 @@ async fn s3_when_all_are_dropped_nothing_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn s4_a_leader_that_nobody_polls_blocks_the_others_for_the_lease_at_most() {
-    let cache = CacheManager::builder().lease(Duration::from_secs(3)).build().await.expect("a cache");
+    let cache = CacheManager::builder()
+        .lease(Duration::from_secs(3))
+        .build()
+        .await
+        .expect("a cache");
     let gate = Arc::new(Gate::default());
     let mut stuck = Box::pin(gated(&cache, &gate, 1));
     assert!(poll_once(&mut stuck).await.is_none());
     gate.open(1);
     let started = tokio::time::Instant::now();
     // The permit goes to whoever polls first: the stuck leader never does.
-    let other = { let (cache, gate) = (cache.clone(), gate.clone()); tokio::spawn(async move { gated(&cache, &gate, 1).await }) };
+    let other = {
+        let (cache, gate) = (cache.clone(), gate.clone());
+        tokio::spawn(async move { gated(&cache, &gate, 1).await })
+    };
     gate.open(1);
     assert_eq!(other.await.expect("no panic"), 2);
     assert_eq!(started.elapsed().as_secs(), 3);
@@ -156,7 +163,10 @@ async fn s5_a_panic_reaches_all_callers_and_locks_nothing() {
     for caller in callers {
         let error = caller.await.expect_err("a panic");
         let text = error.into_panic();
-        let text = text.downcast_ref::<String>().cloned().or(text.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        let text = text
+            .downcast_ref::<String>()
+            .cloned()
+            .or(text.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         assert_eq!(text.as_deref(), Some("the source is broken"));
     }
     gate.open(1);
@@ -178,7 +188,9 @@ static INSIDE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::ne
 #[tokio::test]
 async fn s6_a_function_that_calls_itself_on_its_own_key_does_not_wait_for_itself() {
     let cache = CacheManager::in_memory();
-    let value = tokio::time::timeout(Duration::from_secs(5), nested(&cache, 5)).await.expect("no deadlock");
+    let value = tokio::time::timeout(Duration::from_secs(5), nested(&cache, 5))
+        .await
+        .expect("no deadlock");
     assert_eq!(value, 6);
 }
 
@@ -230,9 +242,16 @@ async fn s1_an_error_that_can_be_shared_goes_to_all_who_waited() {
     let gate = Arc::new(Gate::default());
     let errors = fifty!(fails_anyhow, cache, gate);
     assert_eq!(gate.runs(), 1);
-    let shared = errors.iter().filter(|error| error.as_ref().is_err_and(|error| error.is::<SharedError>())).count();
+    let shared = errors
+        .iter()
+        .filter(|error| error.as_ref().is_err_and(|error| error.is::<SharedError>()))
+        .count();
     assert_eq!(shared, 49);
-    assert!(errors.iter().all(|error| error.as_ref().is_err_and(|error| format!("{error:#}") == "loading 1: run 1")));
+    assert!(errors.iter().all(|error| {
+        error
+            .as_ref()
+            .is_err_and(|error| format!("{error:#}") == "loading 1: run 1")
+    }));
 }
 
 #[tokio::test]
@@ -249,7 +268,12 @@ async fn s1_with_an_error_that_cannot_be_shared_each_runs_side_by_side() {
     // All of them are inside of the function at the same time.
     assert_eq!(gate.runs(), 50);
     gate.open(49);
-    let mut runs: Vec<u32> = callers.join_all().await.into_iter().map(|error| error.expect_err("an error").0).collect();
+    let mut runs: Vec<u32> = callers
+        .join_all()
+        .await
+        .into_iter()
+        .map(|error| error.expect_err("an error").0)
+        .collect();
     runs.sort_unstable();
     assert_eq!(runs, (1..=50).collect::<Vec<_>>());
 }
@@ -288,7 +312,11 @@ async fn g1_g2_an_invalidation_keeps_a_load_that_started_before_it_out() {
         let new = spawn();
         gate.entered.notified().await;
         gate.open(2);
-        assert_eq!(old.await.expect("no panic") + new.await.expect("no panic"), before * 2 + 3, "{invalidation}");
+        assert_eq!(
+            old.await.expect("no panic") + new.await.expect("no panic"),
+            before * 2 + 3,
+            "{invalidation}"
+        );
         assert_eq!(gated(&cache, &gate, 1).await, before + 2, "{invalidation}");
         cache.clear().await;
     }

@@ -53,7 +53,12 @@ fn scopes() -> impl Strategy<Value = Scope> {
 
 /// Short texts over the characters that could confuse.
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[-:%*x,()a1~n]{0,4}", ".{0,6}", Just("None".to_owned()), Just("%n".to_owned())]
+    prop_oneof![
+        "[-:%*x,()a1~n]{0,4}",
+        ".{0,6}",
+        Just("None".to_owned()),
+        Just("%n".to_owned())
+    ]
 }
 
 proptest! {
@@ -124,8 +129,14 @@ async fn forget(id: &str) {
 
 #[test]
 fn k2_ordinary_values_appear_as_written() {
-    assert_eq!(pair::key("ann@example.com", "c_1").as_str(), "pair:ann@example.com:c_1");
-    assert_eq!(pair::key("a-b_c.d+e/f,g=h~i", "Z9").as_str(), "pair:a-b_c.d+e/f,g=h~i:Z9");
+    assert_eq!(
+        pair::key("ann@example.com", "c_1").as_str(),
+        "pair:ann@example.com:c_1"
+    );
+    assert_eq!(
+        pair::key("a-b_c.d+e/f,g=h~i", "Z9").as_str(),
+        "pair:a-b_c.d+e/f,g=h~i:Z9"
+    );
     assert_eq!(glued::key("a", "b", "c", "d").as_str(), "glued:a%.b-cxd");
     assert_eq!(generic::key(&42_u64).as_str(), "generic:42");
     assert_eq!(generic::key(&-1_i128).as_str(), "generic:-1");
@@ -141,7 +152,11 @@ fn k3_every_control_and_glob_character_is_escaped() {
     for byte in 0..=127_u8 {
         let text = char::from(byte).to_string();
         let key = pair::key(&text, "x");
-        let value = key.as_str().strip_prefix("pair:").and_then(|rest| rest.strip_suffix(":x")).expect("the template");
+        let value = key
+            .as_str()
+            .strip_prefix("pair:")
+            .and_then(|rest| rest.strip_suffix(":x"))
+            .expect("the template");
         let plain = byte.is_ascii_alphanumeric() || b"-_.@+/,=~".contains(&byte);
         assert_eq!(value, if plain { text } else { format!("%{byte:02X}") });
     }
@@ -184,7 +199,10 @@ struct Filter {
 
 #[test]
 fn k6_digests_are_of_the_text_itself_or_of_canonical_json() {
-    let filter = Filter { by: HashMap::from([("b".into(), 1.5), ("a".into(), 2.0)]), ..Filter::default() };
+    let filter = Filter {
+        by: HashMap::from([("b".into(), 1.5), ("a".into(), 2.0)]),
+        ..Filter::default()
+    };
     // Each is the beginning of what `sha256sum` gives for `ann`, `0.5` and `{"by":{"a":2.0,"b":1.5},"tags":[]}`.
     assert_eq!(
         hashed::key("ann", &0.5, &filter, "ANN Ä").as_str(),
@@ -205,7 +223,10 @@ async fn two(text: &str, filter: Filter) -> Vec<u8> {
 
 #[test]
 fn k6_two_search_functions_never_share_an_entry() {
-    let (a, b) = (one::key("x", &Filter::default()), two::key("x", &Filter::default()));
+    let (a, b) = (
+        one::key("x", &Filter::default()),
+        two::key("x", &Filter::default()),
+    );
     assert_ne!(a, b);
     assert!(a.as_str().starts_with("search:") && a.as_str().len() == "search:".len() + 32);
     assert_ne!(a, one::key("y", &Filter::default()));
@@ -239,6 +260,9 @@ mod module {
 
 #[test]
 fn without_a_key_the_namespace_is_the_path_or_the_key_type() {
-    assert_eq!(module::plain::key(&7, "a b").as_str(), "it.keys.module.plain:7:a%20b");
+    assert_eq!(
+        module::plain::key(&7, "a b").as_str(),
+        "it.keys.module.plain:7:a%20b"
+    );
     assert_eq!(module::metric::key("cpu").as_str(), "analytics:cpu");
 }

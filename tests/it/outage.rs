@@ -24,7 +24,12 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> Duration {
 }
 
 async fn redis_only(url: String) -> CacheManager {
-    CacheManager::builder().redis_url(url).backend(BackendMode::Redis).build().await.expect("a cache")
+    CacheManager::builder()
+        .redis_url(url)
+        .backend(BackendMode::Redis)
+        .build()
+        .await
+        .expect("a cache")
 }
 
 #[tokio::test]
@@ -40,7 +45,10 @@ async fn l3_with_redis_absent_from_the_start_functions_run_and_memory_serves() {
     assert_eq!(cache.get::<u8>("nothing").await, None);
     assert_eq!(cache.health().await.status, HealthStatus::Degraded);
     server.restart();
-    let took = until("Redis is back", async || cache.health().await.status == HealthStatus::Healthy).await;
+    let took = until("Redis is back", async || {
+        cache.health().await.status == HealthStatus::Healthy
+    })
+    .await;
     assert!(took < Duration::from_secs(2), "{took:?}");
     cache.scope(value(2)).await;
     assert_eq!(server.cli(&["EXISTS", "app:value:2"]).trim(), "1");
@@ -87,7 +95,11 @@ async fn l3_a_hung_server_costs_three_budgets_and_then_nothing() {
         slow += u32::from(call.elapsed() > Duration::from_millis(30));
     }
     // The bound is generous: other processes share this machine.
-    assert!(slow <= 4 && started.elapsed() < Duration::from_secs(1), "{slow} slow calls, {:?}", started.elapsed());
+    assert!(
+        slow <= 4 && started.elapsed() < Duration::from_secs(1),
+        "{slow} slow calls, {:?}",
+        started.elapsed()
+    );
     server.resume();
     until("a hit in Redis", async || {
         let before = cache.stats().total.redis_hits;
@@ -107,7 +119,10 @@ async fn l4_an_invalidation_during_an_outage_reaches_redis_before_the_old_value_
     assert_eq!(cache.get::<String>("k").await, None);
     assert_eq!(cache.health().await.pending_invalidations, 1);
     server.resume();
-    until("nothing is pending", async || cache.health().await.pending_invalidations == 0).await;
+    until("nothing is pending", async || {
+        cache.health().await.pending_invalidations == 0
+    })
+    .await;
     assert_eq!(cache.get::<String>("k").await, None);
     assert_eq!(server.cli(&["EXISTS", "app:k"]).trim(), "0");
 }
@@ -141,14 +156,25 @@ async fn l2_without_the_channel_memory_serves_for_the_degraded_ttl() {
         .expect("a cache");
     cache.set("k", &1).await.expect("stored");
     server.kill();
-    until("the loss is noticed", async || cache.health().await.redis.is_some_and(|redis| !redis.channel)).await;
-    until("memory stops serving", async || cache.get::<u8>("k").await.is_none()).await;
+    until("the loss is noticed", async || {
+        cache.health().await.redis.is_some_and(|redis| !redis.channel)
+    })
+    .await;
+    until("memory stops serving", async || {
+        cache.get::<u8>("k").await.is_none()
+    })
+    .await;
 }
 
 #[test]
 fn a_manager_outlives_the_runtime_it_was_made_in() {
     let server = RedisServer::start();
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+    };
     let cache = runtime().block_on(redis_only(server.url()));
     runtime().block_on(async {
         cache.scope(value(1)).await;

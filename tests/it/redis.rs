@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-use cache_core::{BackendMode, CacheManager, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
+use cache_core::{
+    BackendMode, CacheManager, cache_lead_data, cache_result, cache_search_results, invalidate_cache,
+};
 use serde::{Deserialize, Serialize};
 use tests::{RedisServer, shared, unique_prefix};
 
@@ -18,7 +20,10 @@ static RUNS: AtomicU32 = AtomicU32::new(0);
 #[cache_lead_data]
 async fn get_lead(lead_id: u64) -> Option<Lead> {
     RUNS.fetch_add(1, SeqCst);
-    Some(Lead { id: lead_id, notes: "likes tea. ".repeat(500) })
+    Some(Lead {
+        id: lead_id,
+        notes: "likes tea. ".repeat(500),
+    })
 }
 
 #[cache_search_results]
@@ -33,7 +38,12 @@ async fn update(lead_id: u64) {
 }
 
 async fn tiered(server: &RedisServer, prefix: &str) -> CacheManager {
-    CacheManager::builder().redis_url(server.url()).key_prefix(prefix).build().await.expect("a cache")
+    CacheManager::builder()
+        .redis_url(server.url())
+        .key_prefix(prefix)
+        .build()
+        .await
+        .expect("a cache")
 }
 
 #[tokio::test]
@@ -50,7 +60,10 @@ async fn k1_the_documented_keys_are_seen_in_redis_with_the_ttls_of_the_table() {
     assert!((7195..=7200).contains(&ttl("app:lead:42")));
     let keys = server.cli(&["KEYS", "app:search:*"]);
     let hash = keys.trim().strip_prefix("app:search:").expect("one search");
-    assert!(hash.len() == 32 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{keys}");
+    assert!(
+        hash.len() == 32 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+        "{keys}"
+    );
     assert!((3595..=3600).contains(&ttl(keys.trim())));
 }
 
@@ -66,7 +79,13 @@ async fn a_redis_hit_is_one_get_and_a_miss_three_commands_at_most() {
     other.scope(get_lead(2)).await;
     server.cli(&["ECHO", "end"]);
     let commands = monitor.commands();
-    let on = |key: &str| commands.iter().filter(|command| command.contains(key)).cloned().collect::<Vec<_>>();
+    let on = |key: &str| {
+        commands
+            .iter()
+            .filter(|command| command.contains(key))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(on("one:lead:1").len(), 1, "{commands:?}");
     assert!(on("one:lead:1")[0].to_uppercase().contains("GET"), "{commands:?}");
     assert!((2..=3).contains(&on("one:lead:2").len()), "{commands:?}");
@@ -91,7 +110,9 @@ async fn l1_an_invalidation_in_one_process_reaches_the_memory_of_another() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(2), gone).await.expect("the message arrives");
+    tokio::time::timeout(Duration::from_secs(2), gone)
+        .await
+        .expect("the message arrives");
 }
 
 #[tokio::test]
@@ -146,7 +167,10 @@ mod other_version {
 async fn a_new_version_of_a_function_does_not_see_what_the_old_one_stored() {
     let (server, prefix) = (shared(), unique_prefix());
     tiered(server, &prefix).await.scope(other_version::first(1)).await;
-    let value = tiered(server, &prefix).await.scope(other_version::second(1)).await;
+    let value = tiered(server, &prefix)
+        .await
+        .scope(other_version::second(1))
+        .await;
     assert_eq!(value, "second 1");
 }
 
@@ -174,14 +198,26 @@ async fn the_tier_of_a_function_is_kept_to() {
     let stats = cache.stats();
     assert_eq!(stats.functions["it::redis::local"].memory_hits, 1);
     assert_eq!(stats.functions["it::redis::remote"].redis_hits, 1);
-    assert_eq!(server.cli(&["EXISTS", &format!("{prefix}:local:1"), &format!("{prefix}:remote:1")]).trim(), "1");
+    assert_eq!(
+        server
+            .cli(&[
+                "EXISTS",
+                &format!("{prefix}:local:1"),
+                &format!("{prefix}:remote:1")
+            ])
+            .trim(),
+        "1"
+    );
 }
 
 #[tokio::test]
 async fn t4_memory_never_outlives_redis() {
     let (server, prefix) = (shared(), unique_prefix());
     let one = tiered(server, &prefix).await;
-    one.set("short", &1).ttl(Duration::from_millis(300)).await.expect("stored");
+    one.set("short", &1)
+        .ttl(Duration::from_millis(300))
+        .await
+        .expect("stored");
     let two = tiered(server, &prefix).await;
     assert_eq!(two.get("short").await, Some(1));
     let left = two.ttl("short").await.expect("a ttl");
@@ -195,6 +231,10 @@ async fn large_values_are_compressed_in_redis() {
     let (server, prefix) = (shared(), unique_prefix());
     let cache = tiered(server, &prefix).await;
     let lead = cache.scope(get_lead(3)).await.expect("a lead");
-    let stored: usize = server.cli(&["STRLEN", &format!("{prefix}:lead:3")]).trim().parse().expect("a number");
+    let stored: usize = server
+        .cli(&["STRLEN", &format!("{prefix}:lead:3")])
+        .trim()
+        .parse()
+        .expect("a number");
     assert!(stored * 5 < lead.notes.len(), "{stored}");
 }

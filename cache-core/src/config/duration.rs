@@ -40,7 +40,9 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     if duration.is_zero() {
         return 0;
     }
-    u64::try_from(duration.as_millis()).unwrap_or(TEN_YEARS).clamp(1, TEN_YEARS)
+    u64::try_from(duration.as_millis())
+        .unwrap_or(TEN_YEARS)
+        .clamp(1, TEN_YEARS)
 }
 
 #[cfg(test)]
@@ -49,7 +51,14 @@ mod tests {
 
     #[test]
     fn the_forms_of_the_documentation_are_read() {
-        for (text, seconds) in [("90", 90), ("90s", 90), ("30m", 1800), ("2h5m", 7500), ("1d", 86_400), ("0", 0)] {
+        for (text, seconds) in [
+            ("90", 90),
+            ("90s", 90),
+            ("30m", 1800),
+            ("2h5m", 7500),
+            ("1d", 86_400),
+            ("0", 0),
+        ] {
             assert_eq!(parse(text), Some(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
@@ -57,7 +66,17 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "-5", "5x", "m", "5m2h", "5m5m", "1.5h", "99999999999999999999", "99999999999999999d"] {
+        for text in [
+            "",
+            "-5",
+            "5x",
+            "m",
+            "5m2h",
+            "5m5m",
+            "1.5h",
+            "99999999999999999999",
+            "99999999999999999d",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

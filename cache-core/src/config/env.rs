@@ -74,7 +74,9 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), CacheErro
         "REDIS_URL" => settings.redis_url = Some(Secret(value.to_owned())),
         "REDIS_HOST" => settings.redis_host = Some(value.to_owned()),
         "REDIS_PORT" => settings.redis_port = Some(number(name, value, "a port from 0 to 65535")?),
-        "REDIS_DB" => settings.redis_db = Some(i64::from(number::<u32>(name, value, "the number of a database")?)),
+        "REDIS_DB" => {
+            settings.redis_db = Some(i64::from(number::<u32>(name, value, "the number of a database")?));
+        }
         "REDIS_USERNAME" => settings.redis_username = Some(value.to_owned()),
         "REDIS_PASSWORD" => settings.redis_password = Some(Secret(value.to_owned())),
         "REDIS_MODE" => settings.redis_mode = Some(mode(name, value)?),
@@ -96,7 +98,8 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), CacheErro
         "CACHE_MAX_BYTES" => settings.max_bytes = Some(number(name, value, "a number of bytes")?),
         "CACHE_EVICTION" => settings.eviction = Some(eviction(name, value)?),
         "COMPRESSION_THRESHOLD" => {
-            settings.compression_threshold = Some(number(name, value, "a number of bytes, 0 to turn it off")?);
+            settings.compression_threshold =
+                Some(number(name, value, "a number of bytes, 0 to turn it off")?);
         }
         "MAX_SEARCH_RESULTS" => settings.max_search_results = Some(count(name, value)?),
         "INDEXING_BATCH_SIZE" => settings.batch_size = Some(count(name, value)?),
@@ -115,8 +118,14 @@ fn namespace(settings: &mut Settings, name: &str, ttl: Duration) {
 
 fn refuse<T>(name: &str, value: &str, takes: &str) -> Result<T, CacheError> {
     // A secret that landed in the wrong variable is most likely part of an address.
-    let value = if value.contains('@') { redact(value) } else { value.to_owned() };
-    Err(CacheError::Config(format!("`{name}` is `{value}`; it takes {takes}")))
+    let value = if value.contains('@') {
+        redact(value)
+    } else {
+        value.to_owned()
+    };
+    Err(CacheError::Config(format!(
+        "`{name}` is `{value}`; it takes {takes}"
+    )))
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str, takes: &str) -> Result<T, CacheError> {
@@ -146,10 +155,19 @@ fn ttl(name: &str, value: &str) -> Result<Duration, CacheError> {
 
 /// A bare number is milliseconds here.
 fn budget(name: &str, value: &str) -> Result<Duration, CacheError> {
-    let parsed = value.trim().parse::<u64>().ok().map(Duration::from_millis).or_else(|| duration::parse(value));
+    let parsed = value
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(Duration::from_millis)
+        .or_else(|| duration::parse(value));
     match parsed {
         Some(duration) if !duration.is_zero() => Ok(duration),
-        _ => refuse(name, value, "milliseconds greater than 0, or a duration such as `50ms`"),
+        _ => refuse(
+            name,
+            value,
+            "milliseconds greater than 0, or a duration such as `50ms`",
+        ),
     }
 }
 
@@ -247,7 +265,10 @@ mod tests {
     use super::*;
 
     fn environment(pairs: &[(&str, &str)]) -> Environment {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -265,14 +286,21 @@ mod tests {
             ("CACHE_OP_BUDGET", "0", "milliseconds"),
         ] {
             let error = read(&environment(&[(name, value)])).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains(value) && error.contains(takes), "{error}");
+            assert!(
+                error.contains(name) && error.contains(value) && error.contains(takes),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn the_budget_is_in_milliseconds_and_ttls_in_seconds() {
-        let settings =
-            read(&environment(&[("CACHE_OP_BUDGET", "50"), ("CACHE_TTL", "2h5m"), ("CACHE_TTL_ORDERS", "7")])).unwrap();
+        let settings = read(&environment(&[
+            ("CACHE_OP_BUDGET", "50"),
+            ("CACHE_TTL", "2h5m"),
+            ("CACHE_TTL_ORDERS", "7"),
+        ]))
+        .unwrap();
         assert_eq!(settings.op_budget, Some(Duration::from_millis(50)));
         assert_eq!(settings.default_ttl, Some(Duration::from_secs(7500)));
         assert_eq!(settings.namespace_ttls["ORDERS"], Duration::from_secs(7));
@@ -286,6 +314,9 @@ mod tests {
             ("REDIS_URL", ""),
             ("CACHE_DIR", "x"),
         ]);
-        assert_eq!(misspelt(&environment), [("CACHE_DEFUALT_TTL", "CACHE_DEFAULT_TTL")]);
+        assert_eq!(
+            misspelt(&environment),
+            [("CACHE_DEFUALT_TTL", "CACHE_DEFAULT_TTL")]
+        );
     }
 }

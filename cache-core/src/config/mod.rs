@@ -101,7 +101,10 @@ pub(crate) struct Config {
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) op_budget: Duration,
     pub(crate) memory_ttl: Duration,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "the channel is a part of the Redis tier"))]
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "the channel is a part of the Redis tier")
+    )]
     pub(crate) degraded_ttl: Duration,
     pub(crate) lease: Duration,
     pub(crate) stale_throttle: Duration,
@@ -120,7 +123,10 @@ pub(crate) struct Config {
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "read by the Redis tier alone"))]
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "read by the Redis tier alone")
+)]
 pub(crate) struct RedisConfig {
     /// With the password in it, hence hidden.
     pub(crate) url: Secret,
@@ -137,8 +143,11 @@ impl Config {
         namespace_ttls.extend(environment.namespace_ttls);
         namespace_ttls.extend(said.namespace_ttls);
         // An address from the builder is not mixed with the address of the environment.
-        let (environment_url, environment_host) =
-            if own_redis { (None, None) } else { (environment.redis_url, environment.redis_host) };
+        let (environment_url, environment_host) = if own_redis {
+            (None, None)
+        } else {
+            (environment.redis_url, environment.redis_host)
+        };
         macro_rules! pick {
             ($field:ident) => {
                 said.$field.or(environment.$field)
@@ -161,11 +170,19 @@ impl Config {
             pick!(redis_timeout).unwrap_or(Duration::from_secs(5)),
         )?;
         let remote = redis.is_some() || said.has_store;
-        let backend = match said_backend.or(if own_redis || said.has_store { None } else { environment.backend }) {
+        let backend = match said_backend.or(if own_redis || said.has_store {
+            None
+        } else {
+            environment.backend
+        }) {
             Some(BackendMode::Memory) => BackendMode::Memory,
             Some(mode) if remote => mode,
             Some(mode) => {
-                let name = if mode == BackendMode::Redis { "redis" } else { "tiered" };
+                let name = if mode == BackendMode::Redis {
+                    "redis"
+                } else {
+                    "tiered"
+                };
                 return Err(CacheError::Config(format!(
                     "`CACHE_BACKEND` is `{name}`, but no Redis is named: set `REDIS_URL` or `REDIS_HOST`, or use `memory`"
                 )));
@@ -177,7 +194,11 @@ impl Config {
         let config = Self {
             enabled: pick!(enabled).unwrap_or(defaults.enabled),
             backend,
-            redis: if backend == BackendMode::Memory { None } else { redis },
+            redis: if backend == BackendMode::Memory {
+                None
+            } else {
+                redis
+            },
             op_budget: pick!(op_budget).unwrap_or(defaults.op_budget),
             memory_ttl: pick!(memory_ttl).unwrap_or(defaults.memory_ttl),
             degraded_ttl: pick!(degraded_ttl).unwrap_or(defaults.degraded_ttl),
@@ -244,39 +265,70 @@ impl Config {
             )));
         }
         let counts = [
-            ("max_entries", "MAX_MEMORY_SIZE", Some(self.max_entries as u64), ", or `CACHE_BACKEND=redis` to hold nothing in memory"),
+            (
+                "max_entries",
+                "MAX_MEMORY_SIZE",
+                Some(self.max_entries as u64),
+                ", or `CACHE_BACKEND=redis` to hold nothing in memory",
+            ),
             ("max_bytes", "CACHE_MAX_BYTES", self.max_bytes, ""),
-            ("indexing_batch_size", "INDEXING_BATCH_SIZE", Some(self.batch_size as u64), ""),
-            ("max_search_results", "MAX_SEARCH_RESULTS", Some(self.max_search_results as u64), ""),
+            (
+                "indexing_batch_size",
+                "INDEXING_BATCH_SIZE",
+                Some(self.batch_size as u64),
+                "",
+            ),
+            (
+                "max_search_results",
+                "MAX_SEARCH_RESULTS",
+                Some(self.max_search_results as u64),
+                "",
+            ),
         ];
         for (method, variable, value, hint) in counts {
             if value == Some(0) {
-                return Err(CacheError::Config(format!("`{method}` (`{variable}`) is 0; it takes at least 1{hint}")));
+                return Err(CacheError::Config(format!(
+                    "`{method}` (`{variable}`) is 0; it takes at least 1{hint}"
+                )));
             }
         }
         if let Some(shards) = self.shards
             && !shards.is_power_of_two()
         {
-            return Err(CacheError::Config(format!("`shards` is {shards}; it takes a power of two")));
+            return Err(CacheError::Config(format!(
+                "`shards` is {shards}; it takes a power of two"
+            )));
         }
         Ok(())
     }
 
     /// How long an entry of this namespace is fresh when its function does not say.
     pub(crate) fn ttl_of(&self, namespace: &str) -> Duration {
-        self.namespace_ttls.get(&variable_name(namespace)).copied().unwrap_or(self.default_ttl)
+        self.namespace_ttls
+            .get(&variable_name(namespace))
+            .copied()
+            .unwrap_or(self.default_ttl)
     }
 
     /// What stands before each key in Redis.
     pub(crate) fn full_prefix(&self) -> String {
-        if self.key_prefix.is_empty() { String::new() } else { format!("{}:", self.key_prefix) }
+        if self.key_prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{}:", self.key_prefix)
+        }
     }
 }
 
 fn default_ttls() -> HashMap<String, Duration> {
-    [("SEARCH", 3600), ("LEAD", 7200), ("USER_PREFS", 86_400), ("ANALYTICS", 1800)]
-        .map(|(name, seconds)| (name.to_owned(), Duration::from_secs(seconds)))
-        .into()
+    [
+        ("SEARCH", 3600),
+        ("LEAD", 7200),
+        ("USER_PREFS", 86_400),
+        ("ANALYTICS", 1800),
+    ]
+    .map(|(name, seconds)| (name.to_owned(), Duration::from_secs(seconds)))
+    .into()
 }
 
 /// A namespace as it stands in the name of a variable.
@@ -307,13 +359,19 @@ fn redis_config(
         (None, None) => return Ok(None),
     };
     if mode != RedisMode::Single {
-        let name = if mode == RedisMode::Cluster { "cluster" } else { "sentinel" };
+        let name = if mode == RedisMode::Cluster {
+            "cluster"
+        } else {
+            "sentinel"
+        };
         return refuse(format!(
             "`REDIS_MODE` is `{name}`, which this version cannot speak to; it takes `single`, the address of one server"
         ));
     }
     if master.is_some() {
-        return refuse("`REDIS_SENTINEL_MASTER` is set, but `REDIS_MODE` is `single`; leave one of the two out".into());
+        return refuse(
+            "`REDIS_SENTINEL_MASTER` is set, but `REDIS_MODE` is `single`; leave one of the two out".into(),
+        );
     }
     if url.0.contains(',') {
         return refuse(format!(
@@ -328,7 +386,11 @@ fn redis_config(
         return refuse("`REDIS_TIMEOUT` is 0; it takes the seconds that connecting may take".into());
     }
     check_url(&url)?;
-    Ok(Some(RedisConfig { url, max_connections, timeout }))
+    Ok(Some(RedisConfig {
+        url,
+        max_connections,
+        timeout,
+    }))
 }
 
 #[cfg(feature = "redis")]
@@ -365,7 +427,11 @@ fn from_parts(host: &str, address: &Address) -> Result<Secret, CacheError> {
         ),
     };
     // An IPv6 address stands in brackets.
-    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+    let host = if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
     let (port, db) = (address.port.unwrap_or(6379), address.db.unwrap_or(0));
     Ok(Secret(format!("redis://{user}{host}:{port}/{db}")))
 }
@@ -386,7 +452,12 @@ fn percent(text: &str) -> String {
 /// An address that is not understood, or is not to be shown: only its scheme is sure to be no secret.
 pub(crate) fn redact(url: &str) -> String {
     match url.split_once("://") {
-        Some((scheme, _)) if scheme.len() < 10 && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'+') => {
+        Some((scheme, _))
+            if scheme.len() < 10
+                && scheme
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'+') =>
+        {
             format!("{scheme}://***")
         }
         _ => "***".to_owned(),
@@ -399,7 +470,12 @@ mod tests {
 
     #[test]
     fn e3_an_address_is_shown_without_its_password() {
-        for url in ["redis://:hunter,2@h", "redis://:hunter?2@h", "redis://hunter2", "redis://ann:hunter2:6379/0"] {
+        for url in [
+            "redis://:hunter,2@h",
+            "redis://:hunter?2@h",
+            "redis://hunter2",
+            "redis://ann:hunter2:6379/0",
+        ] {
             assert_eq!(redact(url), "redis://***");
         }
         assert_eq!(redact("hunter2"), "***");
@@ -408,9 +484,17 @@ mod tests {
 
     #[test]
     fn a_bound_of_zero_is_refused_with_its_name() {
-        let said = Settings { max_entries: Some(0), ..Settings::default() };
+        let said = Settings {
+            max_entries: Some(0),
+            ..Settings::default()
+        };
         let error = Config::resolve(said, Settings::default()).unwrap_err();
-        assert!(error.to_string().contains("`max_entries` (`MAX_MEMORY_SIZE`) is 0"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("`max_entries` (`MAX_MEMORY_SIZE`) is 0"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -420,8 +504,14 @@ mod tests {
             max_entries: Some(5),
             ..Settings::default()
         };
-        let said = Settings { max_entries: Some(7), ..Settings::default() };
+        let said = Settings {
+            max_entries: Some(7),
+            ..Settings::default()
+        };
         let config = Config::resolve(said, environment).unwrap();
-        assert_eq!((config.key_prefix.as_str(), config.max_entries, config.batch_size), ("env", 7, 100));
+        assert_eq!(
+            (config.key_prefix.as_str(), config.max_entries, config.batch_size),
+            ("env", 7, 100)
+        );
     }
 }

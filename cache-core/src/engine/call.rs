@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::current;
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
 use super::shape::{Coded, Seen, Shape, Share};
 use super::site::Site;
-use super::current;
+use crate::CacheManager;
 use crate::codec::{Codec, Encoded, Value};
 use crate::key::KeyWriter;
 use crate::memory::Content;
 use crate::stats::LaneLease;
-use crate::CacheManager;
 
 /// Whether a call reads and writes the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,9 @@ fn by_arguments(
             return None;
         }
         core.memory.front(arguments, |entry, counters| {
-            let Content::Value(value) = &entry.content else { return None };
+            let Content::Value(value) = &entry.content else {
+                return None;
+            };
             counters.hit(lane);
             Some(Arc::clone(value))
         })?
@@ -115,7 +117,9 @@ fn by_text(
         return (None, None);
     }
     // The writer puts nothing but text into keys.
-    let Ok(key) = std::str::from_utf8(writer.finish()) else { return (None, None) };
+    let Ok(key) = std::str::from_utf8(writer.finish()) else {
+        return (None, None);
+    };
     let hash = core.memory.hash(key);
     let counters = core.stats.of(site.id(), site.path());
     let short = arguments.short().filter(|_| core.serves(site.tier));
@@ -160,7 +164,11 @@ impl<S: Shape, H> std::fmt::Debug for Miss<S, H> {
 
 impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     pub(crate) fn new(ticket: Option<Box<Ticket>>) -> Self {
-        Self { call: ticket.map_or(Call::Bypass, Call::Start), ret: None, types: PhantomData }
+        Self {
+            call: ticket.map_or(Call::Bypass, Call::Start),
+            ret: None,
+            types: PhantomData,
+        }
     }
 
     /// The TTL that an expression of the attribute gave.
@@ -201,20 +209,26 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                     }
                 }
                 Call::Begin(begin) => {
-                    let Poll::Ready((ticket, begun)) = begin.as_mut().poll(context) else { return Poll::Pending };
-                    let run = match begun {
+                    let Poll::Ready((ticket, next)) = begin.as_mut().poll(context) else {
+                        return Poll::Pending;
+                    };
+                    let run = match next {
                         Begun::Run(run) => run,
-                        Begun::Content(content) => match give::<S>(content, ticket.codec) {
+                        Begun::Content(held) => match give::<S>(held, ticket.codec) {
                             Some(ret) => return Poll::Ready(ret),
                             // What another function stored under this key is of no use here.
                             None => ticket.alone(),
                         },
-                        Begun::Failed(error) => match H::import(error.as_ref()) {
+                        Begun::Failed(shared) => match H::import(shared.as_ref()) {
                             Some(ret) => return Poll::Ready(ret),
                             None => ticket.alone(),
                         },
                     };
-                    self.call = Call::Run { ticket, run, started: Instant::now() };
+                    self.call = Call::Run {
+                        ticket,
+                        run,
+                        started: Instant::now(),
+                    };
                 }
                 Call::Run { run, .. } => {
                     let mut output = None;
@@ -225,17 +239,23 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                         }
                         Poll::Pending => Poll::Pending,
                     });
-                    let (Poll::Ready(()), Some(ret)) = (polled, output) else { return Poll::Pending };
+                    let (Poll::Ready(()), Some(ret)) = (polled, output) else {
+                        return Poll::Pending;
+                    };
                     run.judged = true;
                     let loaded = loaded::<S, H>(&ret, verdict);
                     run.judged = false;
                     self.ret = Some(ret);
-                    if let Call::Run { ticket, run, started } = std::mem::replace(&mut self.call, Call::Bypass) {
+                    if let Call::Run { ticket, run, started } =
+                        std::mem::replace(&mut self.call, Call::Bypass)
+                    {
                         self.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));
                     }
                 }
                 Call::Finish(finish) => {
-                    let Poll::Ready(stale) = finish.as_mut().poll(context) else { return Poll::Pending };
+                    let Poll::Ready(stale) = finish.as_mut().poll(context) else {
+                        return Poll::Pending;
+                    };
                     let stale = stale.and_then(|(content, codec)| give::<S>(content, codec));
                     match stale.or(self.ret.take()) {
                         Some(ret) => return Poll::Ready(ret),
@@ -247,6 +267,9 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 }
 
+/// Work that is compiled once and waited for by all types.
+type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// Where a miss is.
 enum Call {
     /// It passes the cache by.
@@ -254,11 +277,15 @@ enum Call {
     /// It has not begun.
     Start(Box<Ticket>),
     /// It finds out whether it has to run its function.
-    Begin(Pin<Box<dyn Future<Output = (Box<Ticket>, Begun)> + Send>>),
+    Begin(Waiting<(Box<Ticket>, Begun)>),
     /// It runs its function.
-    Run { ticket: Box<Ticket>, run: Run, started: Instant },
+    Run {
+        ticket: Box<Ticket>,
+        run: Run,
+        started: Instant,
+    },
     /// It stores what the function gave.
-    Finish(Pin<Box<dyn Future<Output = Option<(Content, Option<Codec>)>> + Send>>),
+    Finish(Waiting<Option<(Content, Option<Codec>)>>),
 }
 
 async fn begin(ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {
@@ -271,7 +298,11 @@ fn loaded<S: Shape, H: Share<S::Ret>>(ret: &S::Ret, verdict: &dyn Fn(&S::Value) 
         Seen::Value(value) => {
             let verdict = verdict(value);
             match S::share(ret) {
-                Some(shared) => Loaded::Value { value: shared, size: size_of::<S::Stored>(), verdict },
+                Some(shared) => Loaded::Value {
+                    value: shared,
+                    size: size_of::<S::Stored>(),
+                    verdict,
+                },
                 None => Loaded::Absent,
             }
         }

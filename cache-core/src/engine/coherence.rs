@@ -24,7 +24,10 @@ impl Core {
         if let Some(Remote::Redis(redis)) = &self.remote
             && redis.link().is_up()
         {
-            redis.channel.wait_until_heard(std::time::Duration::from_secs(1)).await;
+            redis
+                .channel
+                .wait_until_heard(std::time::Duration::from_secs(1))
+                .await;
         }
     }
 }
@@ -46,8 +49,11 @@ impl Ears for Core {
         if !self.is_on() {
             return;
         }
-        tracing::warn!("the channel of invalidations is lost; copies in memory are held for a short time only");
-        self.memory.shorten(clock::now() + millis(self.config.degraded_ttl));
+        tracing::warn!(
+            "the channel of invalidations is lost; copies in memory are held for a short time only"
+        );
+        self.memory
+            .shorten(clock::now() + millis(self.config.degraded_ttl));
     }
 
     fn subscribed(&self) {

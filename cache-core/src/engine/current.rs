@@ -63,14 +63,7 @@ pub(crate) fn get() -> Arc<Core> {
 #[cold]
 fn installed() -> Arc<Core> {
     let mut slot = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    let core = match &*slot {
-        Some(core) => Arc::clone(core),
-        None => {
-            let core = Arc::new(from_environment());
-            *slot = Some(Arc::clone(&core));
-            core
-        }
-    };
+    let core = Arc::clone(slot.get_or_insert_with(|| Arc::new(from_environment())));
     let seen = INSTALLATIONS.load(Ordering::Acquire);
     drop(slot);
     let _ = LOCAL.try_with(|local| {
@@ -108,8 +101,17 @@ fn from_environment() -> Core {
 
 /// A manager of memory alone.
 pub(crate) fn in_memory(environment: Settings) -> Core {
-    let said = Settings { backend: Some(config::BackendMode::Memory), ..Settings::default() };
-    let plain = Settings { redis_url: None, redis_host: None, redis_mode: None, redis_sentinel_master: None, ..environment };
+    let said = Settings {
+        backend: Some(config::BackendMode::Memory),
+        ..Settings::default()
+    };
+    let plain = Settings {
+        redis_url: None,
+        redis_host: None,
+        redis_mode: None,
+        redis_sentinel_master: None,
+        ..environment
+    };
     Config::resolve(said.clone(), plain)
         .or_else(|error: CacheError| {
             tracing::error!(%error, "the environment of the cache cannot be used; the defaults are");

@@ -12,8 +12,8 @@ use super::site::Site;
 use super::{Core, Found, Keep, Tier, Wanted};
 use crate::codec::{Codec, Value};
 use crate::config::duration::millis;
-use crate::flight::{Flight, Joined, Lead, Outcome, Waiter, panic_again};
 use crate::engine::remove::Name;
+use crate::flight::{Flight, Joined, Lead, Outcome, Waiter, panic_again};
 use crate::memory::{Admission, Committed, Content, Draft};
 use crate::remote::{Budget, Remote};
 use crate::stats::Counters;
@@ -47,7 +47,11 @@ pub(crate) enum Begun {
 
 /// What the caller's run of the function gave.
 pub(crate) enum Loaded {
-    Value { value: Value, size: usize, verdict: Verdict },
+    Value {
+        value: Value,
+        size: usize,
+        verdict: Verdict,
+    },
     Absent,
     Failed(Option<Arc<dyn Any + Send + Sync>>),
 }
@@ -62,7 +66,10 @@ pub struct Verdict {
 impl Verdict {
     /// It is stored for the TTL of the function.
     pub const fn store() -> Self {
-        Self { store: true, ttl: None }
+        Self {
+            store: true,
+            ttl: None,
+        }
     }
 
     /// Unless `accepted` is false.
@@ -92,7 +99,14 @@ pub(crate) struct Run {
 
 impl Run {
     fn new(core: &Arc<Core>, lead: Lead, budget: Budget) -> Self {
-        Self { core: Arc::clone(core), flight: Arc::clone(lead.flight()), lead: Some(lead), budget, stale: None, judged: false }
+        Self {
+            core: Arc::clone(core),
+            flight: Arc::clone(lead.flight()),
+            lead: Some(lead),
+            budget,
+            stale: None,
+            judged: false,
+        }
     }
 
     /// Polls the caller's function.
@@ -121,7 +135,9 @@ impl Drop for Run {
         match self.lead.take() {
             Some(mut lead) => {
                 if self.judged {
-                    lead.end(Outcome::Panicked(Arc::from("the value of the load that this call waited for was refused by a panic")));
+                    lead.end(Outcome::Panicked(Arc::from(
+                        "the value of the load that this call waited for was refused by a panic",
+                    )));
                 }
                 drop(lead);
                 self.core.memory.land_if_idle(&self.flight);
@@ -159,7 +175,9 @@ struct Writing<'a> {
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         if !self.done && self.flight.is_fenced() {
-            self.ticket.core.invalidate_later(Name::Key(self.ticket.key.to_string()));
+            self.ticket
+                .core
+                .invalidate_later(Name::Key(self.ticket.key.to_string()));
         }
     }
 }
@@ -174,14 +192,19 @@ impl Ticket {
         let core = &self.core;
         if self.refresh {
             self.counters.misses.fetch_add(1, Relaxed);
-            return Begun::Run(Run::new(core, core.memory.load_alone(self.hash, &self.key), core.budget()));
+            return Begun::Run(Run::new(
+                core,
+                core.memory.load_alone(self.hash, &self.key),
+                core.budget(),
+            ));
         }
         let in_memory = core.in_memory(self.tier());
         let lead = loop {
             match core.memory.admit(self.hash, &self.key, in_memory) {
                 Admission::Ready => {
-                    if let Some(content) =
-                        core.memory.fresh(self.hash, &self.key, |entry| entry.content.clone())
+                    if let Some(content) = core
+                        .memory
+                        .fresh(self.hash, &self.key, |entry| entry.content.clone())
                     {
                         self.counters.hit(crate::stats::LaneLease::SHARED);
                         return Begun::Content(content);
@@ -189,7 +212,10 @@ impl Ticket {
                 }
                 Admission::Joined(Joined::Lead(lead)) => break lead,
                 Admission::Joined(Joined::Wait(waiter)) => {
-                    let waiting = Waiting { core, waiter: Some(waiter) };
+                    let waiting = Waiting {
+                        core,
+                        waiter: Some(waiter),
+                    };
                     let Some(waiter) = &waiting.waiter else { continue };
                     match waiter.wait(core.config.lease).await {
                         Ok(outcome) => {
@@ -224,7 +250,9 @@ impl Ticket {
         if committed == Committed::Stored
             && let Some(arguments) = &self.arguments
         {
-            self.core.memory.link(arguments, self.hash, &self.key, &self.counters);
+            self.core
+                .memory
+                .link(arguments, self.hash, &self.key, &self.counters);
         }
         committed
     }
@@ -288,7 +316,10 @@ impl Ticket {
     async fn settle(&self, mut run: Run, loaded: Loaded, started: Instant) -> Option<Content> {
         let counters = &self.counters;
         counters.loads.fetch_add(1, Relaxed);
-        counters.load_micros.fetch_add(u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), Relaxed);
+        counters.load_micros.fetch_add(
+            u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            Relaxed,
+        );
         let (content, ttl, size, outcome) = match loaded {
             Loaded::Failed(shared) => {
                 counters.errors.fetch_add(1, Relaxed);
@@ -299,8 +330,17 @@ impl Ticket {
                 (Content::Absent, ttl, 0, Outcome::Absent)
             }
             Loaded::Value { value, size, verdict } => {
-                let ttl = if verdict.store && self.is_short_enough(&value) { self.ttl(verdict.ttl) } else { 0 };
-                (Content::Value(Arc::clone(&value)), ttl, size, Outcome::Value(value))
+                let ttl = if verdict.store && self.is_short_enough(&value) {
+                    self.ttl(verdict.ttl)
+                } else {
+                    0
+                };
+                (
+                    Content::Value(Arc::clone(&value)),
+                    ttl,
+                    size,
+                    Outcome::Value(value),
+                )
             }
         };
         // A caller who was thought dead and replaced by one who has ended meanwhile has nothing to say any more.
@@ -309,7 +349,9 @@ impl Ticket {
             run.end(outcome);
             if self.refresh && open {
                 // What is there is not what the function gives now.
-                self.core.invalidate(Name::Key(self.key.to_string()), &mut run.budget).await;
+                self.core
+                    .invalidate(Name::Key(self.key.to_string()), &mut run.budget)
+                    .await;
             }
             return None;
         }
@@ -358,18 +400,26 @@ impl Ticket {
         }
         let absent = matches!(keep.content, Content::Absent);
         let payload = keep.encoded.take();
-        let fits = payload.as_ref().map_or(absent, |bytes| bytes.len() <= core.config.max_value_bytes);
+        let fits = payload
+            .as_ref()
+            .map_or(absent, |bytes| bytes.len() <= core.config.max_value_bytes);
         if let Some(remote) = remote.filter(|_| fits && !outrun) {
-            let bytes = core.stored(&keep, remote, payload).write(&self.key, core.config.compression_threshold);
+            let bytes =
+                Core::stored(&keep, remote, payload).write(&self.key, core.config.compression_threshold);
             let full = core.full_key(&self.key);
             let life = Duration::from_millis(keep.ttl + keep.stale);
             if !run.flight.is_fenced() {
                 self.counters.bytes.fetch_add(bytes.len() as u64, Relaxed);
                 // An invalidation may pass between this question and the write, or this caller may leave.
-                let mut writing = Writing { ticket: self, flight: Arc::clone(&run.flight), done: false };
+                let mut writing = Writing {
+                    ticket: self,
+                    flight: Arc::clone(&run.flight),
+                    done: false,
+                };
                 let written = remote.set(&full, bytes, life, &mut run.budget).await;
                 if run.flight.is_fenced() {
-                    core.invalidate(Name::Key(self.key.to_string()), &mut core.budget()).await;
+                    core.invalidate(Name::Key(self.key.to_string()), &mut core.budget())
+                        .await;
                 }
                 writing.done = true;
                 if written.is_err() && remote.is_up() {
@@ -389,9 +439,15 @@ impl Ticket {
             let stale = self
                 .core
                 .memory
-                .any(self.hash, &self.key, |entry| (entry.content.clone(), entry.serve_until(), entry.size()))
+                .any(self.hash, &self.key, |entry| {
+                    (entry.content.clone(), entry.serve_until(), entry.size())
+                })
                 .map(|(content, until, size)| (content, until.saturating_sub(crate::clock::now()), size))
-                .or_else(|| run.stale.take().map(|content| (content, millis(self.core.config.stale_throttle), 0)));
+                .or_else(|| {
+                    run.stale
+                        .take()
+                        .map(|content| (content, millis(self.core.config.stale_throttle), 0))
+                });
             if let Some((content, left, size)) = stale {
                 self.counters.stale_served.fetch_add(1, Relaxed);
                 // Until the next try, callers are served from memory without waiting for another failure.
@@ -420,16 +476,18 @@ impl Ticket {
     fn ttl(&self, said: Option<Duration>) -> u64 {
         match (said.or(self.ttl), self.site) {
             (Some(ttl), _) => millis(ttl),
-            (None, Some(site)) => {
-                site.ttl.unwrap_or_else(|| millis(self.core.config.ttl_of(&site.namespace())))
-            }
+            (None, Some(site)) => site
+                .ttl
+                .unwrap_or_else(|| millis(self.core.config.ttl_of(&site.namespace()))),
             (None, None) => millis(self.core.default_ttl(&self.key)),
         }
     }
 
     fn is_short_enough(&self, value: &Value) -> bool {
         let bounded = self.site.is_some_and(|site| site.bounded);
-        let Some(codec) = self.codec.filter(|_| bounded) else { return true };
+        let Some(codec) = self.codec.filter(|_| bounded) else {
+            return true;
+        };
         (codec.count)(value.as_ref()).is_none_or(|count| count <= self.core.config.max_search_results)
     }
 }

@@ -81,9 +81,10 @@ impl Core {
             _ if config.backend == BackendMode::Memory => None,
             (Some(store), _) => Some(Remote::Store(store)),
             #[cfg(feature = "redis")]
-            (None, Some(redis)) => {
-                Some(Remote::Redis(Arc::new(remote::redis::RedisTier::new(redis.clone(), &config.full_prefix())?)))
-            }
+            (None, Some(redis)) => Some(Remote::Redis(Arc::new(remote::redis::RedisTier::new(
+                redis.clone(),
+                &config.full_prefix(),
+            )?))),
             _ => None,
         };
         Ok(Self::with_remote(config, remote))
@@ -120,7 +121,9 @@ impl Core {
 
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        self.serves.iter().for_each(|serves| serves.store(false, Ordering::Relaxed));
+        self.serves
+            .iter()
+            .for_each(|serves| serves.store(false, Ordering::Relaxed));
         self.memory.clear();
     }
 
@@ -142,7 +145,11 @@ impl Core {
 
     /// The shared tier, for entries of this tier.
     pub(crate) fn shared(&self, tier: Tier) -> Option<&Remote> {
-        if tier == Tier::Memory { None } else { self.remote.as_ref() }
+        if tier == Tier::Memory {
+            None
+        } else {
+            self.remote.as_ref()
+        }
     }
 
     pub(crate) fn budget(&self) -> Budget {
@@ -166,9 +173,9 @@ impl Core {
         match self.shared(tier) {
             None => life,
             // What other processes invalidate is not heard of, so it is not held for long.
-            Some(remote) if remote.is_deaf() => {
-                life.min(millis(self.config.memory_ttl)).min(millis(self.config.degraded_ttl))
-            }
+            Some(remote) if remote.is_deaf() => life
+                .min(millis(self.config.memory_ttl))
+                .min(millis(self.config.degraded_ttl)),
             Some(_) => life.min(millis(self.config.memory_ttl)),
         }
     }
@@ -189,7 +196,7 @@ impl Core {
     }
 
     /// What the shared tier is to hold of a value.
-    pub(crate) fn stored(&self, keep: &Keep, remote: &Remote, payload: Option<Vec<u8>>) -> Stored {
+    pub(crate) fn stored(keep: &Keep, remote: &Remote, payload: Option<Vec<u8>>) -> Stored {
         let now = remote.now();
         Stored {
             version: keep.version,
@@ -249,24 +256,26 @@ impl Core {
         if stored.serve_until <= now || wanted.version.is_some_and(|version| version != stored.version) {
             return (Found::Nothing, None);
         }
-        let generations = match self.snapshots_of(remote, &stored.generations, budget).await {
-            Some(generations) => generations,
-            None => return (Found::Nothing, None),
+        let Some(generations) = self.snapshots_of(remote, &stored.generations, budget).await else {
+            return (Found::Nothing, None);
         };
-        let (content, size) = match stored.payload {
-            None => (Content::Absent, 0),
-            Some(payload) => match wanted.codec {
-                Some(codec) => match (codec.decode)(&payload) {
-                    Ok(value) => (Content::Value(value), payload.len()),
-                    Err(reason) => {
-                        counters.errors.fetch_add(1, Ordering::Relaxed);
-                        tracing::debug!(reason, namespace = key.split(':').next(), "an entry does not decode; it counts as a miss");
-                        return (Found::Nothing, None);
-                    }
-                },
-                None => {
-                    let size = payload.len();
-                    (Content::Encoded(Arc::new(Encoded { bytes: payload, decoded: std::sync::OnceLock::new() })), size)
+        let size = stored.payload.as_ref().map_or(0, Vec::len);
+        let content = match (stored.payload, wanted.codec) {
+            (None, _) => Content::Absent,
+            (Some(bytes), None) => Content::Encoded(Arc::new(Encoded {
+                bytes,
+                decoded: std::sync::OnceLock::new(),
+            })),
+            (Some(payload), Some(codec)) => match (codec.decode)(&payload) {
+                Ok(value) => Content::Value(value),
+                Err(reason) => {
+                    counters.errors.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(
+                        reason,
+                        namespace = key.split(':').next(),
+                        "an entry does not decode; it counts as a miss"
+                    );
+                    return (Found::Nothing, None);
                 }
             },
         };
@@ -300,7 +309,10 @@ impl Core {
         }
         let names: Vec<&str> = stored.iter().map(|(name, _)| name.as_str()).collect();
         let current = self.snapshots(Some(remote), &names, budget).await?;
-        let stand = current.iter().zip(stored).all(|(snapshot, (_, nonce))| snapshot.nonce == *nonce);
+        let stand = current
+            .iter()
+            .zip(stored)
+            .all(|(snapshot, (_, nonce))| snapshot.nonce == *nonce);
         stand.then_some(current)
     }
 
@@ -337,7 +349,10 @@ impl Core {
         Some(
             generations
                 .into_iter()
-                .map(|generation| Snapshot { nonce: generation.nonce(), generation })
+                .map(|generation| Snapshot {
+                    nonce: generation.nonce(),
+                    generation,
+                })
                 .collect(),
         )
     }

@@ -94,8 +94,13 @@ impl Core {
                 return top;
             }
         }
-        let mut top: Vec<(String, u64)> =
-            self.popular.lock().all.iter().map(|(text, count)| (text.clone(), *count)).collect();
+        let mut top: Vec<(String, u64)> = self
+            .popular
+            .lock()
+            .all
+            .iter()
+            .map(|(text, count)| (text.clone(), *count))
+            .collect();
         top.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         top.truncate(count);
         top
@@ -107,7 +112,10 @@ impl Core {
         if untold.is_empty() {
             return true;
         }
-        match remote.add_scores(&self.full_key(SET), &untold, &mut self.budget()).await {
+        match remote
+            .add_scores(&self.full_key(SET), &untold, &mut self.budget())
+            .await
+        {
             Some(Err(_)) => {
                 self.popular.put_back(untold);
                 false
@@ -117,7 +125,9 @@ impl Core {
     }
 
     fn start_flushing(self: &Arc<Self>) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         if self.popular.flushing.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::{Core, tag_name};
-use crate::remote::{Budget, News, Remote, Unavailable};
 use crate::generations::fresh_nonce;
+use crate::remote::{Budget, News, Remote, Unavailable};
 use crate::{clock, glob};
 
 /// What is invalidated.
@@ -35,7 +35,10 @@ impl Name {
             Self::Tag(tag, _) => (b't', tag.as_str()),
             Self::All => (b'a', ""),
         };
-        News { kind, name: name.to_owned() }
+        News {
+            kind,
+            name: name.to_owned(),
+        }
     }
 
     /// What another process invalidated, if it is known here.
@@ -81,7 +84,9 @@ impl Pending {
     pub(crate) fn covers(&self, key: &str) -> bool {
         self.lock().iter().any(|(name, _)| match name {
             Name::Key(other) => other == key,
-            Name::Pattern(pattern) => glob::matches(pattern.as_bytes(), key.as_bytes()) || crate::key::is_shortened(key),
+            Name::Pattern(pattern) => {
+                glob::matches(pattern.as_bytes(), key.as_bytes()) || crate::key::is_shortened(key)
+            }
             Name::Tag(..) => false,
             Name::All => true,
         })
@@ -113,7 +118,9 @@ impl Core {
     /// there were.
     pub(crate) async fn invalidate(self: &Arc<Self>, name: Name, budget: &mut Budget) -> u64 {
         let local = self.forget(&name);
-        let Some(remote) = &self.remote else { return local.len() as u64 };
+        let Some(remote) = &self.remote else {
+            return local.len() as u64;
+        };
         let mut alone: HashSet<String> = local.into_iter().collect();
         let result = self
             .tell(remote, &name, budget, &mut |key| {
@@ -135,7 +142,9 @@ impl Core {
         for key in keys {
             alone.extend(self.forget(&Name::Key(key.clone())));
         }
-        let Some(remote) = &self.remote else { return alone.len() as u64 };
+        let Some(remote) = &self.remote else {
+            return alone.len() as u64;
+        };
         let full: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
         let mut budget = self.budget();
         let mut result = remote.delete_many(full, &mut budget).await;
@@ -173,11 +182,16 @@ impl Core {
         match name {
             Name::Key(key) => {
                 let removed = self.memory.remove(self.memory.hash(key), key);
-                removed.map(|entry| vec![entry.key.to_string()]).unwrap_or_default()
+                removed
+                    .map(|entry| vec![entry.key.to_string()])
+                    .unwrap_or_default()
             }
-            Name::Pattern(pattern) => {
-                self.memory.remove_matching(pattern).into_iter().map(|entry| entry.key.to_string()).collect()
-            }
+            Name::Pattern(pattern) => self
+                .memory
+                .remove_matching(pattern)
+                .into_iter()
+                .map(|entry| entry.key.to_string())
+                .collect(),
             Name::Tag(tag, nonce) => {
                 self.generations.of(&tag_name(tag)).replace(*nonce);
                 Vec::new()
@@ -199,14 +213,17 @@ impl Core {
     ) -> Result<u64, Unavailable> {
         Ok(match name {
             Name::Key(key) => {
-                let removed = remote.invalidate(&self.full_key(key), &name.news(), budget).await?;
+                let removed = remote
+                    .invalidate(&self.full_key(key), &name.news(), budget)
+                    .await?;
                 if removed {
                     seen(key);
                 }
                 u64::from(removed)
             }
             Name::Pattern(pattern) => {
-                let work = remote.delete_matching(&self.prefix, pattern, self.page(budget.is_background()), seen);
+                let work =
+                    remote.delete_matching(&self.prefix, pattern, self.page(budget.is_background()), seen);
                 let removed = budget.spend(work).await.unwrap_or(Err(Unavailable))?;
                 remote.announce(&[name.news()], &mut self.budget()).await?;
                 removed
@@ -218,7 +235,10 @@ impl Core {
                 0
             }
             Name::All => {
-                budget.spend(remote.clear(&self.prefix, self.page(budget.is_background()))).await.unwrap_or(Err(Unavailable))?;
+                budget
+                    .spend(remote.clear(&self.prefix, self.page(budget.is_background())))
+                    .await
+                    .unwrap_or(Err(Unavailable))?;
                 remote.announce(&[name.news()], &mut self.budget()).await?;
                 0
             }
@@ -227,12 +247,18 @@ impl Core {
 
     /// The wait for one page of a scan. Nobody waits for what is done in the background, so it may take longer there.
     fn page(&self, background: bool) -> Duration {
-        if background { Duration::from_secs(2) } else { self.config.op_budget.max(Duration::from_millis(50)) }
+        if background {
+            Duration::from_secs(2)
+        } else {
+            self.config.op_budget.max(Duration::from_millis(50))
+        }
     }
 
     /// Starts the task that repeats what is pending, unless it runs.
     pub(crate) fn repeat(self: &Arc<Self>) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         if self.pending.running.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -244,12 +270,21 @@ impl Core {
     pub(crate) async fn repeat_now(&self) -> bool {
         let Some(remote) = &self.remote else { return true };
         loop {
-            let Some((name, until)) = self.pending.lock().front().cloned() else { return true };
-            if until > clock::now() && self.tell(remote, &name, &mut Budget::background(), &mut |_| {}).await.is_err() {
+            let Some((name, until)) = self.pending.lock().front().cloned() else {
+                return true;
+            };
+            if until > clock::now()
+                && self
+                    .tell(remote, &name, &mut Budget::background(), &mut |_| {})
+                    .await
+                    .is_err()
+            {
                 return false;
             }
             self.forget(&name);
-            self.pending.lock().retain(|(other, other_until)| *other != name || *other_until != until);
+            self.pending
+                .lock()
+                .retain(|(other, other_until)| *other != name || *other_until != until);
         }
     }
 }

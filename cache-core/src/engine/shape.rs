@@ -273,7 +273,9 @@ impl<T> Tag<Bare, T> {
 pub mod peel {
     #[cfg(feature = "axum")]
     use super::AroundJson;
-    use super::{Arc, Around, AroundOption, AroundResult, PhantomData, Plain, Shaped, Shared, Something, Tag};
+    use super::{
+        Arc, Around, AroundOption, AroundResult, PhantomData, Plain, Shaped, Shared, Something, Tag,
+    };
 
     macro_rules! step {
         ($method:ident, $yes:ident, $no:ident, [$($generic:ident),*] $wrapped:ty => $around:ty, $inner:ident) => {

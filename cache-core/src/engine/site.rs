@@ -40,7 +40,10 @@ impl Site {
 
     /// A function whose namespace is its path.
     pub const fn by_path(path: &'static str, template: &'static str) -> Self {
-        Self { namespace: None, ..Self::new(path, "", template) }
+        Self {
+            namespace: None,
+            ..Self::new(path, "", template)
+        }
     }
 
     /// How long entries are fresh.
@@ -92,7 +95,10 @@ impl Site {
     fn first_id(&self) -> usize {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        match self.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed) {
+        match self
+            .id
+            .compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed)
+        {
             Ok(_) => id,
             Err(earlier) => earlier,
         }

@@ -102,7 +102,12 @@ struct Object<'a> {
 
 impl<'a> Object<'a> {
     fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out, members: Vec::new(), key: None, close: "}" }
+        Self {
+            out,
+            members: Vec::new(),
+            key: None,
+            close: "}",
+        }
     }
 
     fn push(&mut self, name: String, value: Vec<u8>) {
@@ -144,7 +149,11 @@ struct Array<'a> {
 impl<'a> Array<'a> {
     fn new(out: &'a mut Vec<u8>, close: &'static str) -> Self {
         out.push(b'[');
-        Self { out, first: true, close }
+        Self {
+            out,
+            first: true,
+            close,
+        }
     }
 
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Failed> {
@@ -295,7 +304,10 @@ impl<'a> ser::Serializer for Writer<'a> {
         self.0.push(b'{');
         json(self.0, variant)?;
         self.0.push(b':');
-        Ok(Object { close: "}}", ..Object::new(self.0) })
+        Ok(Object {
+            close: "}}",
+            ..Object::new(self.0)
+        })
     }
 }
 
@@ -379,7 +391,11 @@ mod tests {
 
     #[test]
     fn k6_keys_are_sorted_and_absent_options_left_out() {
-        let query = Query { text: None, city: "Bonn", range: (3, 0.5) };
+        let query = Query {
+            text: None,
+            city: "Bonn",
+            range: (3, 0.5),
+        };
         assert_eq!(canonical(&query), r#"{"city":"Bonn","range":[3,0.5]}"#);
         let map: HashMap<_, _> = [("b", 1), ("a", 2), ("c", 3)].into();
         assert_eq!(canonical(&map), r#"{"a":2,"b":1,"c":3}"#);
@@ -397,7 +413,10 @@ mod tests {
         assert_eq!(canonical(&Shape::Unit), r#""Unit""#);
         assert_eq!(canonical(&Shape::One(1)), r#"{"One":1}"#);
         assert_eq!(canonical(&Shape::Two(1, 2)), r#"{"Two":[1,2]}"#);
-        assert_eq!(canonical(&Shape::Named { b: 1, a: 2 }), r#"{"Named":{"a":2,"b":1}}"#);
+        assert_eq!(
+            canonical(&Shape::Named { b: 1, a: 2 }),
+            r#"{"Named":{"a":2,"b":1}}"#
+        );
     }
 
     #[test]

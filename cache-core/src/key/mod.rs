@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 pub use canonical::Canonical;
 pub use part::CacheKey;
-pub use writer::{Integer, KeyWriter};
 pub(crate) use writer::Numbered;
+pub use writer::{Integer, KeyWriter};
 
 pub(crate) use canonical::{digest_of_bytes, digest_of_json, to_json};
 pub(crate) use writer::is_shortened;

@@ -56,7 +56,15 @@ macro_rules! non_zero {
         }
     )*};
 }
-non_zero!(NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize, NonZeroI32, NonZeroI64);
+non_zero!(
+    NonZeroU8,
+    NonZeroU16,
+    NonZeroU32,
+    NonZeroU64,
+    NonZeroUsize,
+    NonZeroI32,
+    NonZeroI64
+);
 
 impl CacheKey for bool {
     fn write_key(&self, out: &mut KeyWriter) {
@@ -178,7 +186,13 @@ mod dates {
             }
         )*};
     }
-    debug_forms!(chrono::NaiveDate, chrono::NaiveTime, chrono::NaiveDateTime, chrono::Weekday, chrono::Month);
+    debug_forms!(
+        chrono::NaiveDate,
+        chrono::NaiveTime,
+        chrono::NaiveDateTime,
+        chrono::Weekday,
+        chrono::Month
+    );
 
     impl<Z: chrono::TimeZone> CacheKey for chrono::DateTime<Z> {
         // One instant is one key, whatever the zone it is shown in.

@@ -115,7 +115,15 @@ impl KeyWriter {
     #[expect(clippy::inline_always, reason = "moving it would copy the whole buffer")]
     #[inline(always)]
     fn of(raw: bool) -> Self {
-        Self { raw, text: ArrayVec::new_const(), spill: Vec::new(), end: 0, depth: 0, unended: false, failed: false }
+        Self {
+            raw,
+            text: ArrayVec::new_const(),
+            spill: Vec::new(),
+            end: 0,
+            depth: 0,
+            unended: false,
+            failed: false,
+        }
     }
 
     /// A writer of the bytes of arguments.
@@ -161,7 +169,11 @@ impl KeyWriter {
 
     /// The finished pattern, of any length.
     pub(crate) fn into_pattern(self) -> String {
-        let bytes = if self.spill.is_empty() { self.text.to_vec() } else { self.spill };
+        let bytes = if self.spill.is_empty() {
+            self.text.to_vec()
+        } else {
+            self.spill
+        };
         String::from_utf8(bytes).unwrap_or_default()
     }
 
@@ -268,7 +280,9 @@ impl KeyWriter {
     fn plain_text(&mut self, bytes: &[u8]) {
         self.begin_value();
         // Without an early exit this loop is short enough to be unrolled.
-        let special = bytes.iter().fold(0, |special, byte| special | SPECIAL[usize::from(*byte)]);
+        let special = bytes
+            .iter()
+            .fold(0, |special, byte| special | SPECIAL[usize::from(*byte)]);
         if special | self.end == 0 && self.depth == 0 && !bytes.is_empty() {
             self.bytes(bytes);
         } else {
@@ -419,7 +433,11 @@ impl KeyWriter {
     }
 
     fn written(&self) -> &[u8] {
-        if self.spill.is_empty() { &self.text } else { &self.spill }
+        if self.spill.is_empty() {
+            &self.text
+        } else {
+            &self.spill
+        }
     }
 
     fn cut(&mut self, len: usize) {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
 use super::set::{checked, checked_ttl};
-use super::{CacheManager, Mark, encoded, reading, typed};
+use super::{Anything, CacheManager, Mark, encoded, reading, typed};
 use crate::engine::remove::Name;
 use crate::engine::{Core, Found, Keep, Tier, Wanted};
 use crate::stats::LaneLease;
@@ -27,12 +27,15 @@ impl CacheManager {
         let mut values: Vec<Option<T>> = Vec::with_capacity(keys.len());
         let core = &self.core;
         let take = |content: &crate::memory::Content| {
-            let value = typed(content, reading::<T>(), |value| value.is::<T>())?;
+            let value = typed(content, reading::<T>(), <Anything>::is::<T>)?;
             value.downcast::<T>().ok().map(|value| T::clone(&value))
         };
         let mut missing = Vec::new();
         for (index, key) in keys.iter().enumerate() {
-            let held = core.is_on().then(|| core.memory.fresh(core.memory.hash(key), key, |entry| entry.content.clone()));
+            let held = core.is_on().then(|| {
+                core.memory
+                    .fresh(core.memory.hash(key), key, |entry| entry.content.clone())
+            });
             let value = held.flatten().and_then(|content| take(&content));
             if value.is_some() {
                 core.stats.direct.hit(LaneLease::SHARED);
@@ -49,12 +52,23 @@ impl CacheManager {
                     .filter_map(|index| keys.get(*index))
                     .map(|key| Mark::new(core, core.memory.hash(key), key))
                     .collect();
-                let asked: Vec<String> = marks.iter().map(|mark| core.full_key(&mark.flight().key)).collect();
-                let Ok(found) = remote.get_many(asked, &mut budget).await else { break };
+                let asked: Vec<String> = marks
+                    .iter()
+                    .map(|mark| core.full_key(&mark.flight().key))
+                    .collect();
+                let Ok(found) = remote.get_many(asked, &mut budget).await else {
+                    break;
+                };
                 for ((index, bytes), mark) in piece.iter().zip(found).zip(&marks) {
                     let key = &mark.flight().key;
-                    let Some(bytes) = bytes.filter(|_| !core.pending.covers(key)) else { continue };
-                    let wanted = Wanted { codec: Some(reading::<T>()), version: None, counters: &core.stats.direct };
+                    let Some(bytes) = bytes.filter(|_| !core.pending.covers(key)) else {
+                        continue;
+                    };
+                    let wanted = Wanted {
+                        codec: Some(reading::<T>()),
+                        version: None,
+                        counters: &core.stats.direct,
+                    };
                     let (found, draft) = core.decode(remote, key, bytes, &wanted, &mut budget).await;
                     if let (Some(draft), true) = (draft, core.in_memory(Tier::Both)) {
                         core.memory.commit(mark.flight(), draft);
@@ -154,12 +168,13 @@ async fn store_all(core: &Arc<Core>, pairs: Vec<EncodedPair>) {
             };
             let hash = core.memory.hash(key);
             if core.in_memory(Tier::Both) {
-                core.memory.replace(hash, key, core.draft(&keep, &core.stats.direct));
+                core.memory
+                    .replace(hash, key, core.draft(&keep, &core.stats.direct));
             } else {
                 core.memory.fence(hash, key);
             }
             if let Some(remote) = &core.remote {
-                let stored = core.stored(&keep, remote, Some(bytes.clone()));
+                let stored = Core::stored(&keep, remote, Some(bytes.clone()));
                 let stored = stored.write(key, core.config.compression_threshold);
                 core.stats.direct.bytes.fetch_add(stored.len() as u64, Relaxed);
                 entries.push((core.full_key(key), stored, Duration::from_millis(*ttl)));

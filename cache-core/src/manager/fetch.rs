@@ -29,13 +29,23 @@ pub struct Fetch<'a, T, E, L> {
 
 impl<T, E, L> std::fmt::Debug for Fetch<'_, T, E, L> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fetch").field("key", &self.key).field("ttl", &self.ttl).finish_non_exhaustive()
+        f.debug_struct("Fetch")
+            .field("key", &self.key)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a, T, E, L> Fetch<'a, T, E, L> {
     pub(super) fn new(core: &'a Arc<Core>, key: String, load: L) -> Self {
-        Self { core, key, load, ttl: None, stale_if_error: None, result: PhantomData }
+        Self {
+            core,
+            key,
+            load,
+            ttl: None,
+            stale_if_error: None,
+            result: PhantomData,
+        }
     }
 
     /// How long the value is fresh; without this, as long as its namespace says, which is what the key begins with up
@@ -67,17 +77,18 @@ where
             let core = self.core;
             let ticket = core.is_on().then(|| {
                 Box::new(Ticket {
-                core: Arc::clone(core),
-                hash: core.memory.hash(&self.key),
-                key: Arc::from(self.key),
-                arguments: None,
-                counters: Arc::clone(&core.stats.direct),
-                site: None,
-                codec: Some(codec::of::<T>()),
-                refresh: false,
-                ttl: self.ttl,
-                stale_if_error: self.stale_if_error,
-            })});
+                    core: Arc::clone(core),
+                    hash: core.memory.hash(&self.key),
+                    key: Arc::from(self.key),
+                    arguments: None,
+                    counters: Arc::clone(&core.stats.direct),
+                    site: None,
+                    codec: Some(codec::of::<T>()),
+                    refresh: false,
+                    ttl: self.ttl,
+                    stale_if_error: self.stale_if_error,
+                })
+            });
             let miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);
             let load = self.load;
             miss.load(async move { load().await }, |_| Verdict::store()).await

@@ -66,13 +66,16 @@ pub struct Health {
 
 pub(super) async fn of(core: &Arc<Core>) -> Health {
     let redis = match &core.remote {
-        Some(remote) => remote.health(core.config.op_budget).await.map(|facts| RedisHealth {
-            connected: facts.connected,
-            channel: facts.channel,
-            version: facts.version,
-            latency: facts.latency,
-            last_error: facts.last_error,
-        }),
+        Some(remote) => remote
+            .health(core.config.op_budget)
+            .await
+            .map(|facts| RedisHealth {
+                connected: facts.connected,
+                channel: facts.channel,
+                version: facts.version,
+                latency: facts.latency,
+                last_error: facts.last_error,
+            }),
         None => None,
     };
     let pending = core.pending.len() as u64;

@@ -120,7 +120,9 @@ impl CacheManager {
     where
         T: DeserializeOwned + Clone + Send + Sync + 'static,
     {
-        let value = self.find(key.as_ref(), reading::<T>(), |value| value.is::<T>()).await?;
+        let value = self
+            .find(key.as_ref(), reading::<T>(), <Anything>::is::<T>)
+            .await?;
         value.downcast::<T>().ok().map(|value| T::clone(&value))
     }
 
@@ -145,7 +147,11 @@ impl CacheManager {
         if let Some(remote) = &core.remote {
             // The load is what an invalidation that comes meanwhile will fence.
             let mark = Mark::new(core, hash, key);
-            let wanted = Wanted { codec: Some(codec), version: None, counters };
+            let wanted = Wanted {
+                codec: Some(codec),
+                version: None,
+                counters,
+            };
             let (found, draft) = core.fetch(remote, key, &wanted, &mut core.budget()).await;
             if let (Some(draft), true) = (draft, core.in_memory(Tier::Both)) {
                 core.memory.commit(mark.flight(), draft);
@@ -187,7 +193,10 @@ impl CacheManager {
         if !core.is_on() {
             return false;
         }
-        if core.memory.any(core.memory.hash(key), key, |entry| clock::now() < entry.fresh_until()) == Some(true) {
+        if core.memory.any(core.memory.hash(key), key, |entry| {
+            clock::now() < entry.fresh_until()
+        }) == Some(true)
+        {
             return true;
         }
         let Some(remote) = &core.remote else { return false };
@@ -206,9 +215,9 @@ impl CacheManager {
         }
         let shared = match self.read(key).await {
             Some((fresh, _)) => Some(fresh),
-            None => core
-                .memory
-                .any(core.memory.hash(key), key, |entry| entry.fresh_until().saturating_sub(clock::now())),
+            None => core.memory.any(core.memory.hash(key), key, |entry| {
+                entry.fresh_until().saturating_sub(clock::now())
+            }),
         };
         shared.filter(|left| *left > 0).map(Duration::from_millis)
     }
@@ -217,7 +226,11 @@ impl CacheManager {
     async fn read(&self, key: &str) -> Option<(u64, Content)> {
         let core = &self.core;
         let remote = core.remote.as_ref()?;
-        let wanted = Wanted { codec: None, version: None, counters: &core.stats.direct };
+        let wanted = Wanted {
+            codec: None,
+            version: None,
+            counters: &core.stats.direct,
+        };
         let (found, draft) = core.fetch(remote, key, &wanted, &mut core.budget()).await;
         match (found, draft) {
             (Found::Fresh(content), Some(draft)) => Some((draft.remaining, content)),
@@ -229,19 +242,29 @@ impl CacheManager {
     /// something was there.
     pub async fn delete(&self, key: impl AsRef<str>) -> bool {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
-        self.core.invalidate(Name::Key(key.as_ref().to_owned()), &mut self.core.budget()).await > 0
+        self.core
+            .invalidate(Name::Key(key.as_ref().to_owned()), &mut self.core.budget())
+            .await
+            > 0
     }
 
     /// Deletes all keys that match a glob pattern (`* ? [a-c] [^a] \`), on both tiers. Tells how many there were.
     pub async fn invalidate(&self, pattern: impl AsRef<str>) -> u64 {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
-        self.core.invalidate(Name::Pattern(pattern.as_ref().to_owned()), &mut Budget::unlimited()).await
+        self.core
+            .invalidate(
+                Name::Pattern(pattern.as_ref().to_owned()),
+                &mut Budget::unlimited(),
+            )
+            .await
     }
 
     /// Makes all entries with a tag misses. It costs the same however many there are.
     pub async fn invalidate_tag(&self, tag: impl AsRef<str>) {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
-        self.core.invalidate(Name::tag(tag.as_ref().to_owned()), &mut self.core.budget()).await;
+        self.core
+            .invalidate(Name::tag(tag.as_ref().to_owned()), &mut self.core.budget())
+            .await;
     }
 
     /// Deletes everything under this manager's prefix, and nothing else.
@@ -258,7 +281,9 @@ impl CacheManager {
 
     /// What was counted since this manager was made.
     pub fn stats(&self) -> Stats {
-        self.core.stats.snapshot(self.core.memory.len(), self.core.memory.bytes())
+        self.core
+            .stats
+            .snapshot(self.core.memory.len(), self.core.memory.bytes())
     }
 
     /// How the cache is. Asks Redis, within the budget of one call.
@@ -296,7 +321,10 @@ struct Mark<'a> {
 
 impl<'a> Mark<'a> {
     fn new(core: &'a Core, hash: u64, key: &str) -> Self {
-        Self { core, lead: core.memory.load_alone(hash, key) }
+        Self {
+            core,
+            lead: core.memory.load_alone(hash, key),
+        }
     }
 
     fn flight(&self) -> &Arc<crate::flight::Flight> {
@@ -312,5 +340,8 @@ impl Drop for Mark<'_> {
 
 /// An encoded value, to be held in memory.
 fn encoded(bytes: Vec<u8>) -> Content {
-    Content::Encoded(Arc::new(Encoded { bytes, decoded: OnceLock::new() }))
+    Content::Encoded(Arc::new(Encoded {
+        bytes,
+        decoded: OnceLock::new(),
+    }))
 }

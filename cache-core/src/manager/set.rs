@@ -26,13 +26,23 @@ pub struct Set<'a> {
 
 impl std::fmt::Debug for Set<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Set").field("key", &self.key).field("ttl", &self.ttl).field("tags", &self.tags).finish_non_exhaustive()
+        f.debug_struct("Set")
+            .field("key", &self.key)
+            .field("ttl", &self.ttl)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Set<'a> {
     pub(super) fn new<T: Serialize + ?Sized>(core: &'a Arc<Core>, key: String, value: &T) -> Self {
-        Self { core, key, bytes: codec::encode(value), ttl: None, tags: Vec::new() }
+        Self {
+            core,
+            key,
+            bytes: codec::encode(value),
+            ttl: None,
+            tags: Vec::new(),
+        }
     }
 
     /// How long the value is fresh; without this, as long as its namespace says, which is what the key begins with up
@@ -75,15 +85,21 @@ impl<'a> Set<'a> {
             encoded: None,
         };
         if core.in_memory(Tier::Both) {
-            core.memory.replace(hash, &self.key, core.draft(&keep, &core.stats.direct));
+            core.memory
+                .replace(hash, &self.key, core.draft(&keep, &core.stats.direct));
         } else {
             core.memory.fence(hash, &self.key);
         }
         if let Some(remote) = &core.remote {
-            let stored = core.stored(&keep, remote, Some(bytes)).write(&self.key, core.config.compression_threshold);
+            let stored =
+                Core::stored(&keep, remote, Some(bytes)).write(&self.key, core.config.compression_threshold);
             core.stats.direct.bytes.fetch_add(stored.len() as u64, Relaxed);
             let full = core.full_key(&self.key);
-            if remote.set(&full, stored, Duration::from_millis(ttl), &mut budget).await.is_err() {
+            if remote
+                .set(&full, stored, Duration::from_millis(ttl), &mut budget)
+                .await
+                .is_err()
+            {
                 // What Redis has is older than this.
                 core.invalidate_later(Name::Key(self.key));
             }
@@ -96,11 +112,16 @@ impl<'a> Set<'a> {
 pub(super) fn checked(core: &Core, key: &str, bytes: Result<Vec<u8>, String>) -> Result<Vec<u8>, CacheError> {
     let bytes = bytes.map_err(|reason| {
         let namespace = key.split(':').next().unwrap_or_default();
-        CacheError::Serialization(format!("a value of namespace `{namespace}` cannot be serialised: {reason}"))
+        CacheError::Serialization(format!(
+            "a value of namespace `{namespace}` cannot be serialised: {reason}"
+        ))
     })?;
     let limit = core.config.max_value_bytes;
     if bytes.len() > limit {
-        return Err(CacheError::TooLarge { bytes: bytes.len(), limit });
+        return Err(CacheError::TooLarge {
+            bytes: bytes.len(),
+            limit,
+        });
     }
     Ok(bytes)
 }

@@ -69,8 +69,12 @@ impl Front {
         if entry.front.set(hash).is_err() {
             return;
         }
-        let record =
-            Record { hash, arguments: Box::from(arguments), entry: Arc::clone(entry), counters: Arc::clone(counters) };
+        let record = Record {
+            hash,
+            arguments: Box::from(arguments),
+            entry: Arc::clone(entry),
+            counters: Arc::clone(counters),
+        };
         let replaced = {
             let mut part = self.part(hash).write().unwrap_or_else(PoisonError::into_inner);
             let replaced = part
@@ -92,7 +96,9 @@ impl Front {
         let Some(&hash) = entry.front.get() else { return };
         let removed = {
             let mut part = self.part(hash).write().unwrap_or_else(PoisonError::into_inner);
-            part.find_entry(hash, |record| Arc::ptr_eq(&record.entry, entry)).ok().map(|found| found.remove().0)
+            part.find_entry(hash, |record| Arc::ptr_eq(&record.entry, entry))
+                .ok()
+                .map(|found| found.remove().0)
         };
         drop(removed);
     }
@@ -100,6 +106,9 @@ impl Front {
     /// The number of records.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.0.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.parts
+            .iter()
+            .map(|part| part.0.read().unwrap_or_else(PoisonError::into_inner).len())
+            .sum()
     }
 }

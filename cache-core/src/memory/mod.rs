@@ -74,11 +74,15 @@ impl MemoryStore {
         let shards = config.shards.unwrap_or_else(|| {
             let cores = std::thread::available_parallelism().map_or(4, usize::from);
             // A shard with few entries would evict by chance more than by policy.
-            (cores * 4).next_power_of_two().min(prev_power_of_two(config.max_entries / 256))
+            (cores * 4)
+                .next_power_of_two()
+                .min(prev_power_of_two(config.max_entries / 256))
         });
         Self {
             front: Front::new(shards),
-            shards: (0..shards).map(|_| Aligned(RwLock::new(Shard::new(config.eviction)))).collect(),
+            shards: (0..shards)
+                .map(|_| Aligned(RwLock::new(Shard::new(config.eviction))))
+                .collect(),
             seed: foldhash::fast::RandomState::default(),
             max_entries: config.max_entries,
             max_bytes: config.max_bytes.unwrap_or(u64::MAX),
@@ -131,7 +135,9 @@ impl MemoryStore {
     /// Looks at the fresh entry of a key. `see` runs under the lock.
     pub(crate) fn fresh<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
         let shard = self.read_shard(hash);
-        let entry = shard.find(hash, key.as_bytes()).filter(|entry| entry.is_fresh())?;
+        let entry = shard
+            .find(hash, key.as_bytes())
+            .filter(|entry| entry.is_fresh())?;
         entry.touch();
         Some(see(entry))
     }
@@ -139,7 +145,10 @@ impl MemoryStore {
     /// Looks at the entry of a key, fresh or stale, without counting it as a use. `see` runs under the lock.
     pub(crate) fn any<R>(&self, hash: u64, key: &str, see: impl FnOnce(&Entry) -> R) -> Option<R> {
         let shard = self.read_shard(hash);
-        shard.find(hash, key.as_bytes()).filter(|entry| entry.is_servable()).map(|entry| see(entry))
+        shard
+            .find(hash, key.as_bytes())
+            .filter(|entry| entry.is_servable())
+            .map(|entry| see(entry))
     }
 
     /// Lets go of entries that have left. They are dropped here, under no lock.
@@ -164,14 +173,24 @@ impl MemoryStore {
             Some(flight) => return Admission::Joined(flight.join()),
             None => false,
         };
-        let lead = Flight::start(Arc::from(key), hash, self.loads.fetch_add(1, Ordering::Relaxed), !alone);
+        let lead = Flight::start(
+            Arc::from(key),
+            hash,
+            self.loads.fetch_add(1, Ordering::Relaxed),
+            !alone,
+        );
         shard.add_flight(Arc::clone(lead.flight()));
         Admission::Joined(Joined::Lead(lead))
     }
 
     /// Begins a load that nobody shares.
     pub(crate) fn load_alone(&self, hash: u64, key: &str) -> Lead {
-        let lead = Flight::start(Arc::from(key), hash, self.loads.fetch_add(1, Ordering::Relaxed), false);
+        let lead = Flight::start(
+            Arc::from(key),
+            hash,
+            self.loads.fetch_add(1, Ordering::Relaxed),
+            false,
+        );
         self.write_shard(hash).add_flight(Arc::clone(lead.flight()));
         lead
     }
@@ -216,7 +235,10 @@ impl MemoryStore {
 
     fn put(&self, hash: u64, key: &Arc<str>, draft: Draft, flight: Option<&Arc<Flight>>) -> Committed {
         let weight = (key.len() + draft.size) as u64 + OVERHEAD;
-        let number = flight.map_or_else(|| self.loads.fetch_add(1, Ordering::Relaxed), |flight| flight.number);
+        let number = flight.map_or_else(
+            || self.loads.fetch_add(1, Ordering::Relaxed),
+            |flight| flight.number,
+        );
         let fits = weight <= self.max_bytes;
         let mut dead = Vec::new();
         let mut committed = Committed::Refused;
@@ -230,7 +252,9 @@ impl MemoryStore {
             }
             let before = (shard.entries.len(), shard.bytes);
             shard.sweep(clock::now(), &mut dead);
-            let newer = shard.find(hash, key.as_bytes()).is_some_and(|entry| entry.number > number && entry.stands());
+            let newer = shard
+                .find(hash, key.as_bytes())
+                .is_some_and(|entry| entry.number > number && entry.stands());
             if newer {
                 committed = Committed::Outrun;
             } else if fits {
@@ -266,7 +290,9 @@ impl MemoryStore {
             // The entry that is replaced may itself be evicted on the way.
             let replaced = shard.find(hash, key.as_bytes()).map(|entry| entry.weight);
             let entries = others.0 + shard.entries.len() + usize::from(replaced.is_none());
-            let bytes = (others.1 + shard.bytes).saturating_sub(replaced.unwrap_or(0)).saturating_add(weight);
+            let bytes = (others.1 + shard.bytes)
+                .saturating_sub(replaced.unwrap_or(0))
+                .saturating_add(weight);
             if entries <= self.max_entries && bytes <= self.max_bytes {
                 return;
             }
@@ -405,7 +431,14 @@ impl MemoryStore {
     pub(crate) fn flights(&self) -> usize {
         self.shards
             .iter()
-            .map(|shard| shard.0.read().unwrap_or_else(PoisonError::into_inner).flights.len())
+            .map(|shard| {
+                shard
+                    .0
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .flights
+                    .len()
+            })
             .sum()
     }
 }

@@ -22,7 +22,11 @@ pub(super) type Pointer = (u64, u64);
 #[derive(Debug)]
 pub(super) enum Order {
     /// By a number that hits raise: the time of use, or the frequency.
-    Ranked { heap: BinaryHeap<Reverse<(u64, u64, Pointer)>>, filed: u64, exact: bool },
+    Ranked {
+        heap: BinaryHeap<Reverse<(u64, u64, Pointer)>>,
+        filed: u64,
+        exact: bool,
+    },
     /// In the order of insertion.
     Queue(VecDeque<Pointer>),
     /// In no order.
@@ -39,12 +43,21 @@ pub(super) enum Rank {
 impl Order {
     pub(super) fn new(policy: EvictionPolicy) -> Self {
         match policy {
-            EvictionPolicy::Lru => Self::Ranked { heap: BinaryHeap::new(), filed: 0, exact: true },
-            EvictionPolicy::Lfu => Self::Ranked { heap: BinaryHeap::new(), filed: 0, exact: false },
+            EvictionPolicy::Lru => Self::Ranked {
+                heap: BinaryHeap::new(),
+                filed: 0,
+                exact: true,
+            },
+            EvictionPolicy::Lfu => Self::Ranked {
+                heap: BinaryHeap::new(),
+                filed: 0,
+                exact: false,
+            },
             EvictionPolicy::Fifo => Self::Queue(VecDeque::new()),
-            EvictionPolicy::Random => {
-                Self::Bag { pointers: Vec::new(), random: crate::generations::fresh_nonce() }
-            }
+            EvictionPolicy::Random => Self::Bag {
+                pointers: Vec::new(),
+                random: crate::generations::fresh_nonce(),
+            },
         }
     }
 
@@ -105,7 +118,9 @@ impl Order {
         let keep = |pointer: &Pointer| matches!(rank_of(*pointer), Rank::At(_));
         let limit = live * 2 + 64;
         match self {
-            Self::Ranked { heap, .. } if heap.len() > limit => heap.retain(|Reverse((_, _, pointer))| keep(pointer)),
+            Self::Ranked { heap, .. } if heap.len() > limit => {
+                heap.retain(|Reverse((_, _, pointer))| keep(pointer));
+            }
             Self::Queue(queue) if queue.len() > limit => queue.retain(keep),
             Self::Bag { pointers, .. } if pointers.len() > limit => pointers.retain(keep),
             _ => {}

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use hashbrown::HashTable;
 use hashbrown::hash_table;
 
-use super::{Draft, OVERHEAD};
 use super::order::{MOST_USES, Order, Rank};
+use super::{Draft, OVERHEAD};
 use crate::clock;
 use crate::codec::{Encoded, Value};
 use crate::config::EvictionPolicy;
@@ -64,7 +64,14 @@ pub(super) struct Pace {
 }
 
 impl Entry {
-    pub(super) fn new(key: &Arc<str>, hash: u64, number: u64, weight: u64, draft: Draft, pace: &Arc<Pace>) -> Self {
+    pub(super) fn new(
+        key: &Arc<str>,
+        hash: u64,
+        number: u64,
+        weight: u64,
+        draft: Draft,
+        pace: &Arc<Pace>,
+    ) -> Self {
         Self {
             key: Arc::clone(key),
             hash,
@@ -86,7 +93,9 @@ impl Entry {
 
     /// The length of its value in bytes, as far as it was known.
     pub(crate) fn size(&self) -> usize {
-        usize::try_from(self.weight).unwrap_or(usize::MAX).saturating_sub(self.key.len() + OVERHEAD as usize)
+        usize::try_from(self.weight)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(self.key.len() + OVERHEAD as usize)
     }
 
     /// Until when it is fresh.
@@ -161,7 +170,10 @@ impl Shard {
             entries: HashTable::new(),
             flights: HashTable::new(),
             order: Order::new(policy),
-            pace: Arc::new(Pace { policy, count: AtomicU64::new(0) }),
+            pace: Arc::new(Pace {
+                policy,
+                count: AtomicU64::new(0),
+            }),
             ids: 0,
             swept: 0,
             bytes: 0,
@@ -177,7 +189,10 @@ impl Shard {
     pub(super) fn insert(&mut self, mut entry: Entry) -> (Arc<Entry>, Option<Arc<Entry>>) {
         self.bytes += entry.weight;
         let hash = entry.hash;
-        match self.entries.entry(hash, |other| *other.key == *entry.key, |other| other.hash) {
+        match self
+            .entries
+            .entry(hash, |other| *other.key == *entry.key, |other| other.hash)
+        {
             hash_table::Entry::Occupied(mut occupied) => {
                 let old = occupied.get_mut();
                 entry.id = old.id;
@@ -212,18 +227,28 @@ impl Shard {
     pub(super) fn evict(&mut self) -> Option<Arc<Entry>> {
         let entries = &self.entries;
         let rank_of = |(hash, id): (u64, u64)| {
-            entries.find(hash, |entry| entry.id == id).map_or(Rank::Gone, |entry| Rank::At(entry.rank.load(Relaxed)))
+            entries
+                .find(hash, |entry| entry.id == id)
+                .map_or(Rank::Gone, |entry| Rank::At(entry.rank.load(Relaxed)))
         };
         let (rank, (hash, id)) = self.order.pop(rank_of)?;
         if self.pace.policy == EvictionPolicy::Lfu {
             self.pace.count.fetch_max(rank, Relaxed);
         }
-        let (entry, _) = self.entries.find_entry(hash, |entry| entry.id == id).ok()?.remove();
+        let (entry, _) = self
+            .entries
+            .find_entry(hash, |entry| entry.id == id)
+            .ok()?
+            .remove();
         Some(self.left(entry))
     }
 
     pub(super) fn remove(&mut self, hash: u64, key: &str) -> Option<Arc<Entry>> {
-        let (entry, _) = self.entries.find_entry(hash, |entry| *entry.key == *key).ok()?.remove();
+        let (entry, _) = self
+            .entries
+            .find_entry(hash, |entry| *entry.key == *key)
+            .ok()?
+            .remove();
         self.tidy();
         Some(self.left(entry))
     }
@@ -244,7 +269,9 @@ impl Shard {
     fn tidy(&mut self) {
         let entries = &self.entries;
         self.order.tidy(entries.len(), |(hash, id)| {
-            entries.find(hash, |entry| entry.id == id).map_or(Rank::Gone, |entry| Rank::At(entry.rank.load(Relaxed)))
+            entries
+                .find(hash, |entry| entry.id == id)
+                .map_or(Rank::Gone, |entry| Rank::At(entry.rank.load(Relaxed)))
         });
     }
 
@@ -253,7 +280,11 @@ impl Shard {
     pub(super) fn sweep(&mut self, now: u64, removed: &mut Vec<Arc<Entry>>) {
         let places = self.entries.num_buckets();
         for _ in 0..4.min(places) {
-            self.swept = if self.swept + 1 >= places { 0 } else { self.swept + 1 };
+            self.swept = if self.swept + 1 >= places {
+                0
+            } else {
+                self.swept + 1
+            };
             let expired = self
                 .entries
                 .get_bucket(self.swept)
@@ -270,15 +301,20 @@ impl Shard {
 
     /// The flight of a key that a caller may share.
     pub(super) fn flight(&self, hash: u64, key: &str) -> Option<&Arc<Flight>> {
-        self.flights.find(hash, |flight| flight.is_shared() && *flight.key == *key)
+        self.flights
+            .find(hash, |flight| flight.is_shared() && *flight.key == *key)
     }
 
     pub(super) fn add_flight(&mut self, flight: Arc<Flight>) {
-        self.flights.insert_unique(flight.hash, flight, |flight| flight.hash);
+        self.flights
+            .insert_unique(flight.hash, flight, |flight| flight.hash);
     }
 
     pub(super) fn drop_flight(&mut self, flight: &Arc<Flight>) {
-        if let Ok(found) = self.flights.find_entry(flight.hash, |other| Arc::ptr_eq(other, flight)) {
+        if let Ok(found) = self
+            .flights
+            .find_entry(flight.hash, |other| Arc::ptr_eq(other, flight))
+        {
             found.remove();
         }
     }

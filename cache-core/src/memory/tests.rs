@@ -8,7 +8,12 @@ use crate::EvictionPolicy;
 use crate::config::Settings;
 use crate::flight::Outcome;
 
-fn store(policy: EvictionPolicy, max_entries: usize, max_bytes: Option<u64>, shards: Option<usize>) -> MemoryStore {
+fn store(
+    policy: EvictionPolicy,
+    max_entries: usize,
+    max_bytes: Option<u64>,
+    shards: Option<usize>,
+) -> MemoryStore {
     let said = Settings {
         eviction: Some(policy),
         max_entries: Some(max_entries),
@@ -102,7 +107,9 @@ fn lfu_keeps_what_is_used_often_through_a_scan() {
     for key in 0..500 {
         request(&store, &format!("scan:{key}"), 1);
     }
-    let kept = (0..50).filter(|key| request(&store, &format!("hot:{key}"), 1)).count();
+    let kept = (0..50)
+        .filter(|key| request(&store, &format!("hot:{key}"), 1))
+        .count();
     assert_eq!(kept, 50);
 }
 
@@ -114,7 +121,11 @@ fn random_eviction_spares_no_place() {
     }
     assert_eq!(store.len(), 10);
     // Were it first in, first out, all of the last ten would be left.
-    let newest = (9_990..10_000).filter(|key| store.any(store.hash(&key.to_string()), &key.to_string(), |_| ()).is_some());
+    let newest = (9_990..10_000).filter(|key| {
+        store
+            .any(store.hash(key.to_string()), &key.to_string(), |_| ())
+            .is_some()
+    });
     assert!(newest.count() < 10);
 }
 
@@ -157,9 +168,13 @@ fn g3_an_older_load_does_not_replace_the_result_of_a_newer_one() {
 fn flights_are_forgotten_when_they_have_landed() {
     let store = store(EvictionPolicy::Lru, 100, None, None);
     let hash = store.hash("k");
-    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, "k", true) else { panic!("somebody else leads") };
+    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, "k", true) else {
+        panic!("somebody else leads")
+    };
     assert_eq!(store.flights(), 1);
-    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, "k", true) else { panic!("nobody leads") };
+    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, "k", true) else {
+        panic!("nobody leads")
+    };
     store.close(lead.flight());
     lead.end(Outcome::Absent);
     store.land(waiter.flight());
@@ -172,7 +187,14 @@ fn what_has_expired_is_swept_out_while_others_come() {
     for key in 0..1000 {
         let key = format!("old:{key}");
         let lead = store.load_alone(store.hash(&key), &key);
-        store.commit(lead.flight(), Draft { fresh_until: 1, serve_until: 1, ..draft(1) });
+        store.commit(
+            lead.flight(),
+            Draft {
+                fresh_until: 1,
+                serve_until: 1,
+                ..draft(1)
+            },
+        );
         store.land(lead.flight());
     }
     for key in 0..2000 {
@@ -199,7 +221,11 @@ fn many_threads_keep_the_count_right() {
             });
         }
     });
-    let held = (0..300).filter(|key: &u32| store.any(store.hash(&key.to_string()), &key.to_string(), |_| ()).is_some());
+    let held = (0..300).filter(|key: &u32| {
+        store
+            .any(store.hash(key.to_string()), &key.to_string(), |_| ())
+            .is_some()
+    });
     assert_eq!(held.count(), store.len());
     assert!(store.len() <= 100);
     assert_eq!(store.flights(), 0);

@@ -9,8 +9,8 @@ pub(crate) mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use backend::{BackendError, CacheBackend};
 pub(crate) use backend::Store;
+pub use backend::{BackendError, CacheBackend};
 
 use crate::{CacheError, clock};
 #[cfg(feature = "redis")]
@@ -25,7 +25,10 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(whole: Duration) -> Self {
-        Self { left: whole, background: false }
+        Self {
+            left: whole,
+            background: false,
+        }
     }
 
     /// For an explicit order that takes as long as there are keys; each reply is waited for within the usual bound.
@@ -35,7 +38,10 @@ impl Budget {
 
     /// For what nobody waits for.
     pub(crate) fn background() -> Self {
-        Self { background: true, ..Self::unlimited() }
+        Self {
+            background: true,
+            ..Self::unlimited()
+        }
     }
 
     pub(crate) fn is_background(&self) -> bool {
@@ -142,7 +148,12 @@ impl Remote {
     }
 
     /// Deletes a key and tells the other processes.
-    pub(crate) async fn invalidate(&self, key: &str, news: &News, budget: &mut Budget) -> Result<bool, Unavailable> {
+    pub(crate) async fn invalidate(
+        &self,
+        key: &str,
+        news: &News,
+        budget: &mut Budget,
+    ) -> Result<bool, Unavailable> {
         ask!(self, budget, redis => redis.invalidate(key, &redis.message(news), budget), store => {
             let _ = news;
             store.delete(key)
@@ -174,7 +185,11 @@ impl Remote {
         }
     }
 
-    pub(crate) async fn delete_many(&self, keys: Vec<String>, budget: &mut Budget) -> Result<u64, Unavailable> {
+    pub(crate) async fn delete_many(
+        &self,
+        keys: Vec<String>,
+        budget: &mut Budget,
+    ) -> Result<u64, Unavailable> {
         ask!(self, budget, redis => redis.delete_many(keys, budget), store => store.delete_many(keys))
     }
 
@@ -201,21 +216,33 @@ impl Remote {
     pub(crate) async fn clear(&self, prefix: &str, page: Duration) -> Result<(), Unavailable> {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.delete_matching(prefix, EVERYTHING, page, &mut |_| {}).await.map(drop),
+            Self::Redis(redis) => redis
+                .delete_matching(prefix, EVERYTHING, page, &mut |_| {})
+                .await
+                .map(drop),
             Self::Store(store) if prefix.is_empty() => {
                 let _ = page;
                 store.clear().await.map_err(|_| Unavailable)
             }
             Self::Store(store) => {
                 let pattern = format!("{}*", crate::glob::escape(prefix));
-                store.delete_matching(&pattern).await.map(drop).map_err(|_| Unavailable)
+                store
+                    .delete_matching(&pattern)
+                    .await
+                    .map(drop)
+                    .map_err(|_| Unavailable)
             }
         }
     }
 
     /// Replaces the nonce of a generation. A store of the user's own knows none: its entries are dated by this
     /// process.
-    pub(crate) async fn renew_generation(&self, key: &str, nonce: u64, budget: &mut Budget) -> Result<(), Unavailable> {
+    pub(crate) async fn renew_generation(
+        &self,
+        key: &str,
+        nonce: u64,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
         match self {
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.renew_generation(key, nonce, budget).await,
@@ -293,8 +320,18 @@ impl Remote {
             #[cfg(feature = "redis")]
             Self::Redis(redis) => {
                 let connected = redis.link().ping(limit).await.is_some();
-                let redis::ServerFacts { version, latency, last_error } = redis.link().facts();
-                Some(Facts { connected, version, latency, last_error, channel: redis.channel.hears() })
+                let redis::ServerFacts {
+                    version,
+                    latency,
+                    last_error,
+                } = redis.link().facts();
+                Some(Facts {
+                    connected,
+                    version,
+                    latency,
+                    last_error,
+                    channel: redis.channel.hears(),
+                })
             }
             Self::Store(_) => {
                 let _ = limit;
@@ -306,7 +343,7 @@ impl Remote {
     pub(crate) async fn close(&self) {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.close().await,
+            Self::Redis(redis) => redis.close(),
             Self::Store(store) => {
                 if let Err(error) = store.close().await {
                     tracing::debug!(%error, "the cache store could not be closed");

@@ -27,7 +27,13 @@ impl Message {
     const VERSION: &'static str = "1";
 
     pub(crate) fn write(&self) -> String {
-        format!("{} {:016x} {} {}", Self::VERSION, self.sender, char::from(self.kind), self.name)
+        format!(
+            "{} {:016x} {} {}",
+            Self::VERSION,
+            self.sender,
+            char::from(self.kind),
+            self.name
+        )
     }
 
     /// Reads a message. What cannot be read may be of a newer version, and must be taken to be about everything.
@@ -38,7 +44,11 @@ impl Message {
         }
         let sender = u64::from_str_radix(parts.next()?, 16).ok()?;
         let kind = *parts.next()?.as_bytes().first()?;
-        Some(Self { sender, kind, name: parts.next()?.to_owned() })
+        Some(Self {
+            sender,
+            kind,
+            name: parts.next()?.to_owned(),
+        })
     }
 }
 
@@ -98,7 +108,11 @@ impl Channel {
         if self.running.load(Ordering::Relaxed) || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
-        let task = Listening { channel: Arc::clone(self), link: Arc::downgrade(link), ears };
+        let task = Listening {
+            channel: Arc::clone(self),
+            link: Arc::downgrade(link),
+            ears,
+        };
         // Dropped here or with its runtime, the task can be started again by the next caller.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(task.run());
@@ -115,7 +129,9 @@ struct Listening<E: Ears> {
 impl<E: Ears> Listening<E> {
     async fn run(self) {
         loop {
-            let Some(link) = self.link.upgrade().filter(|link| !link.is_closed()) else { return };
+            let Some(link) = self.link.upgrade().filter(|link| !link.is_closed()) else {
+                return;
+            };
             // The link finds out when the server is there; without it there is nothing to subscribe to.
             if link.wait_until_up(HEARTBEAT).await {
                 let _ = self.session(&link).await;
@@ -130,9 +146,15 @@ impl<E: Ears> Listening<E> {
     }
 
     async fn session(&self, link: &Arc<Link>) -> Option<()> {
-        let pubsub = tokio::time::timeout(HEARTBEAT, link.client().get_async_pubsub()).await.ok()?.ok()?;
+        let pubsub = tokio::time::timeout(HEARTBEAT, link.client().get_async_pubsub())
+            .await
+            .ok()?
+            .ok()?;
         let (mut sink, mut stream) = pubsub.split();
-        tokio::time::timeout(HEARTBEAT, sink.subscribe(&self.channel.name)).await.ok()?.ok()?;
+        tokio::time::timeout(HEARTBEAT, sink.subscribe(&self.channel.name))
+            .await
+            .ok()?
+            .ok()?;
         self.channel.hears.store(true, Ordering::Release);
         self.ears.upgrade()?.subscribed();
         self.channel.changed.notify_waiters();
@@ -140,7 +162,10 @@ impl<E: Ears> Listening<E> {
             match tokio::time::timeout(HEARTBEAT, stream.next()).await {
                 Ok(Some(message)) => {
                     let message = Message::read(message.get_payload_bytes());
-                    if message.as_ref().is_none_or(|message| message.sender != self.channel.sender) {
+                    if message
+                        .as_ref()
+                        .is_none_or(|message| message.sender != self.channel.sender)
+                    {
                         self.ears.upgrade()?.heard(message);
                     }
                 }
@@ -149,7 +174,10 @@ impl<E: Ears> Listening<E> {
                     if link.is_closed() || self.ears.strong_count() == 0 {
                         return None;
                     }
-                    tokio::time::timeout(HEARTBEAT, sink.ping::<redis::Value>()).await.ok()?.ok()?;
+                    tokio::time::timeout(HEARTBEAT, sink.ping::<redis::Value>())
+                        .await
+                        .ok()?
+                        .ok()?;
                 }
             }
         }
@@ -177,7 +205,11 @@ mod tests {
 
     #[test]
     fn a_message_is_read_as_it_was_written() {
-        let message = Message { sender: 7, kind: b'k', name: "lead:a b".into() };
+        let message = Message {
+            sender: 7,
+            kind: b'k',
+            name: "lead:a b".into(),
+        };
         assert_eq!(Message::read(message.write().as_bytes()), Some(message));
         assert_eq!(Message::read(b"2 whatever"), None);
     }

@@ -26,7 +26,10 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 enum State {
     /// The first attempt is under way or still to come; callers may wait for it within their budget.
     Starting,
-    Up { connection: MultiplexedConnection, epoch: u64 },
+    Up {
+        connection: MultiplexedConnection,
+        epoch: u64,
+    },
     Down,
 }
 
@@ -58,7 +61,10 @@ pub(crate) struct Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("address", &self.address).field("up", &self.is_up()).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("address", &self.address)
+            .field("up", &self.is_up())
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +73,10 @@ impl Link {
         use redis::IntoConnectionInfo;
         let hidden = redact(&config.url.0);
         let broken = |error: RedisError| {
-            CacheError::Config(format!("`REDIS_URL` is `{hidden}`, which cannot be used: {}", error.category()))
+            CacheError::Config(format!(
+                "`REDIS_URL` is `{hidden}`, which cannot be used: {}",
+                error.category()
+            ))
         };
         let info = config.url.0.as_str().into_connection_info().map_err(broken)?;
         let address = info.addr().to_string();
@@ -110,7 +119,10 @@ impl Link {
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Up { .. })
+        matches!(
+            *self.state.read().unwrap_or_else(PoisonError::into_inner),
+            State::Up { .. }
+        )
     }
 
     /// The server's time in milliseconds since 1970, as far as it is known.
@@ -137,7 +149,11 @@ impl Link {
     }
 
     /// Sends a command and waits for its reply within the budget.
-    pub(crate) async fn send(self: &Arc<Self>, command: &Cmd, budget: &mut Budget) -> Result<Value, Unavailable> {
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        command: &Cmd,
+        budget: &mut Budget,
+    ) -> Result<Value, Unavailable> {
         let (mut connection, epoch) = self.connection(budget).await?;
         if budget.is_spent() {
             return Err(Unavailable);
@@ -157,10 +173,17 @@ impl Link {
             return Err(Unavailable);
         }
         let count = commands.len();
-        let reply = budget.spend(connection.send_packed_commands(commands, 0, count)).await;
+        let reply = budget
+            .spend(connection.send_packed_commands(commands, 0, count))
+            .await;
         // The replies of a pipeline carry their errors inside.
         let reply = reply.map(|values| {
-            values.and_then(|values| values.into_iter().map(Value::extract_error).collect::<Result<Vec<_>, _>>())
+            values.and_then(|values| {
+                values
+                    .into_iter()
+                    .map(Value::extract_error)
+                    .collect::<Result<Vec<_>, _>>()
+            })
         });
         self.judge(epoch, reply)
     }
@@ -184,7 +207,11 @@ impl Link {
         }
     }
 
-    fn judge<T>(self: &Arc<Self>, epoch: u64, reply: Option<Result<T, RedisError>>) -> Result<T, Unavailable> {
+    fn judge<T>(
+        self: &Arc<Self>,
+        epoch: u64,
+        reply: Option<Result<T, RedisError>>,
+    ) -> Result<T, Unavailable> {
         match reply {
             Some(Ok(value)) => {
                 if self.strikes.load(Ordering::Relaxed) != 0 {
@@ -197,7 +224,11 @@ impl Link {
                 if error.is_unrecoverable_error() || read_only {
                     self.lose(epoch, &describe(&error));
                 } else {
-                    tracing::debug!(address = self.address, error = describe(&error), "Redis refused a command");
+                    tracing::debug!(
+                        address = self.address,
+                        error = describe(&error),
+                        "Redis refused a command"
+                    );
                 }
                 Err(Unavailable)
             }
@@ -219,8 +250,15 @@ impl Link {
                 _ => return,
             }
         }
-        tracing::warn!(address = self.address, reason, "Redis is gone; the cache goes on without it");
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(reason.to_owned());
+        tracing::warn!(
+            address = self.address,
+            reason,
+            "Redis is gone; the cache goes on without it"
+        );
+        self.facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .last_error = Some(reason.to_owned());
         self.wake();
     }
 
@@ -238,28 +276,54 @@ impl Link {
 
     async fn attempt(&self, limit: Duration) -> Result<MultiplexedConnection, String> {
         let work = async {
-            let config =
-                AsyncConnectionConfig::new().set_connection_timeout(Some(limit)).set_response_timeout(None);
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            let config = AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(limit))
+                .set_response_timeout(None);
+            let mut connection = self
+                .client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
             let asked = std::time::Instant::now();
             redis::cmd("PING").query_async::<Value>(&mut connection).await?;
             let latency = asked.elapsed();
             // A user who may not ask for these can use the cache all the same.
-            let _ = redis::cmd("CLIENT").arg("SETNAME").arg("cache-core").query_async::<Value>(&mut connection).await;
+            let _ = redis::cmd("CLIENT")
+                .arg("SETNAME")
+                .arg("cache-core")
+                .query_async::<Value>(&mut connection)
+                .await;
             let asked = clock::wall();
-            if let Ok((seconds, micros)) = redis::cmd("TIME").query_async::<(u64, u64)>(&mut connection).await {
+            if let Ok((seconds, micros)) = redis::cmd("TIME")
+                .query_async::<(u64, u64)>(&mut connection)
+                .await
+            {
                 let ours = u64::midpoint(asked, clock::wall());
                 let theirs = seconds.saturating_mul(1000) + micros / 1000;
-                self.ahead.store(theirs.cast_signed().wrapping_sub(ours.cast_signed()), Ordering::Relaxed);
+                self.ahead.store(
+                    theirs.cast_signed().wrapping_sub(ours.cast_signed()),
+                    Ordering::Relaxed,
+                );
             }
             let version = redis::cmd("INFO")
                 .arg("server")
                 .query_async::<String>(&mut connection)
                 .await
                 .ok()
-                .and_then(|info| Some(info.split("redis_version:").nth(1)?.lines().next()?.trim().to_owned()));
-            *self.facts.lock().unwrap_or_else(PoisonError::into_inner) =
-                ServerFacts { version, latency: Some(latency), last_error: None };
+                .and_then(|info| {
+                    Some(
+                        info.split("redis_version:")
+                            .nth(1)?
+                            .lines()
+                            .next()?
+                            .trim()
+                            .to_owned(),
+                    )
+                });
+            *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = ServerFacts {
+                version,
+                latency: Some(latency),
+                last_error: None,
+            };
             Ok::<_, RedisError>(connection)
         };
         let result = tokio::time::timeout(limit, work).await;
@@ -279,7 +343,9 @@ impl Link {
 
     pub(crate) async fn ping(self: &Arc<Self>, limit: Duration) -> Option<Duration> {
         let asked = std::time::Instant::now();
-        self.send(&redis::cmd("PING"), &mut Budget::new(limit)).await.ok()?;
+        self.send(&redis::cmd("PING"), &mut Budget::new(limit))
+            .await
+            .ok()?;
         let latency = asked.elapsed();
         self.facts.lock().unwrap_or_else(PoisonError::into_inner).latency = Some(latency);
         Some(latency)
@@ -333,8 +399,15 @@ impl Connecting {
         let mut wait = FIRST_WAIT;
         loop {
             let Some(link) = self.0.upgrade() else { return };
-            let first = matches!(*link.state.read().unwrap_or_else(PoisonError::into_inner), State::Starting);
-            let limit = if first { link.timeout } else { link.timeout.min(ATTEMPT) };
+            let first = matches!(
+                *link.state.read().unwrap_or_else(PoisonError::into_inner),
+                State::Starting
+            );
+            let limit = if first {
+                link.timeout
+            } else {
+                link.timeout.min(ATTEMPT)
+            };
             let result = link.attempt(limit).await;
             if link.closed.load(Ordering::Relaxed) {
                 return;
@@ -359,7 +432,10 @@ impl Connecting {
                                 "Redis cannot be reached; the cache goes on without it"
                             );
                         }
-                        link.facts.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(reason);
+                        link.facts
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .last_error = Some(reason);
                         State::Down
                     }
                 };

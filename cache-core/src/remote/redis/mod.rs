@@ -56,7 +56,13 @@ fn set_command(key: &str, value: &[u8], ttl: Duration) -> Cmd {
 impl RedisTier {
     pub(crate) fn new(config: RedisConfig, prefix: &str) -> Result<Self, CacheError> {
         let channel = Arc::new(Channel::new(prefix));
-        Ok(Self { link: Link::new(&config)?, bulk: OnceLock::new(), beside: AtomicU64::new(0), config, channel })
+        Ok(Self {
+            link: Link::new(&config)?,
+            bulk: OnceLock::new(),
+            beside: AtomicU64::new(0),
+            config,
+            channel,
+        })
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -64,8 +70,12 @@ impl RedisTier {
     }
 
     fn bulk(&self) -> &Arc<Link> {
-        let Some(epoch) = self.link.epoch().filter(|_| self.config.max_connections > 1) else { return &self.link };
-        let bulk = self.bulk.get_or_init(|| Link::new(&self.config).unwrap_or_else(|_| Arc::clone(&self.link)));
+        let Some(epoch) = self.link.epoch().filter(|_| self.config.max_connections > 1) else {
+            return &self.link;
+        };
+        let bulk = self
+            .bulk
+            .get_or_init(|| Link::new(&self.config).unwrap_or_else(|_| Arc::clone(&self.link)));
         // What took the first connection away has most likely taken this one too, though nobody has noticed.
         if self.beside.swap(epoch, Ordering::Relaxed) != epoch && !Arc::ptr_eq(bulk, &self.link) {
             bulk.restart();
@@ -74,7 +84,11 @@ impl RedisTier {
     }
 
     pub(crate) fn message(&self, news: &News) -> Message {
-        Message { sender: self.channel.sender, kind: news.kind, name: news.name.clone() }
+        Message {
+            sender: self.channel.sender,
+            kind: news.kind,
+            name: news.name.clone(),
+        }
     }
 
     pub(crate) fn now(&self) -> u64 {
@@ -82,7 +96,10 @@ impl RedisTier {
     }
 
     pub(crate) async fn get(&self, key: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.link.send(redis::cmd("GET").arg(key), budget).await.map(bytes)
+        self.link
+            .send(redis::cmd("GET").arg(key), budget)
+            .await
+            .map(bytes)
     }
 
     pub(crate) async fn set(
@@ -92,23 +109,41 @@ impl RedisTier {
         ttl: Duration,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        self.link.send(&set_command(key, &value, ttl), budget).await.map(drop)
+        self.link
+            .send(&set_command(key, &value, ttl), budget)
+            .await
+            .map(drop)
     }
 
     /// Deletes a key and tells the other processes, in one go.
-    pub(crate) async fn invalidate(&self, key: &str, message: &Message, budget: &mut Budget) -> Result<bool, Unavailable> {
+    pub(crate) async fn invalidate(
+        &self,
+        key: &str,
+        message: &Message,
+        budget: &mut Budget,
+    ) -> Result<bool, Unavailable> {
         let mut commands = redis::pipe();
         commands.cmd("DEL").arg(key);
-        commands.cmd("PUBLISH").arg(&self.channel.name).arg(message.write());
+        commands
+            .cmd("PUBLISH")
+            .arg(&self.channel.name)
+            .arg(message.write());
         let mut replies = self.link.send_all(&commands, budget).await?.into_iter();
         parse(replies.next().ok_or(Unavailable)?)
     }
 
     /// Tells the other processes.
-    pub(crate) async fn announce(&self, messages: &[Message], budget: &mut Budget) -> Result<(), Unavailable> {
+    pub(crate) async fn announce(
+        &self,
+        messages: &[Message],
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
         let mut commands = redis::pipe();
         for message in messages {
-            commands.cmd("PUBLISH").arg(&self.channel.name).arg(message.write());
+            commands
+                .cmd("PUBLISH")
+                .arg(&self.channel.name)
+                .arg(message.write());
         }
         self.link.send_all(&commands, budget).await.map(drop)
     }
@@ -138,7 +173,11 @@ impl RedisTier {
         self.bulk().send_all(&commands, budget).await.map(drop)
     }
 
-    pub(crate) async fn delete_many(&self, keys: Vec<String>, budget: &mut Budget) -> Result<u64, Unavailable> {
+    pub(crate) async fn delete_many(
+        &self,
+        keys: Vec<String>,
+        budget: &mut Budget,
+    ) -> Result<u64, Unavailable> {
         parse(self.bulk().send(redis::cmd("UNLINK").arg(keys), budget).await?)
     }
 
@@ -154,7 +193,11 @@ impl RedisTier {
         let kept = floor_char_boundary(&literal, 256);
         // A pattern that only ends in a star finds shortened keys by itself. For others they are looked through here.
         let simple = kept.len() == literal.len() && pattern == format!("{}*", glob::escape(&literal));
-        let wanted = if simple { pattern.to_owned() } else { format!("{}*", glob::escape(kept)) };
+        let wanted = if simple {
+            pattern.to_owned()
+        } else {
+            format!("{}*", glob::escape(kept))
+        };
         let wanted = format!("{}{wanted}", glob::escape(prefix));
         let mut deleted = 0;
         let mut cursor = 0u64;
@@ -166,11 +209,16 @@ impl RedisTier {
             let mut unlink = redis::cmd("UNLINK");
             let mut any = false;
             for full in keys {
-                let Some(key) = full.get(prefix.len()..).map(String::from_utf8_lossy) else { continue };
+                let Some(key) = full.get(prefix.len()..).map(String::from_utf8_lossy) else {
+                    continue;
+                };
                 if pattern != EVERYTHING && is_internal(&key) {
                     continue;
                 }
-                if simple || glob::matches(pattern.as_bytes(), &full[prefix.len()..]) || key::is_shortened(&key) {
+                if simple
+                    || glob::matches(pattern.as_bytes(), &full[prefix.len()..])
+                    || key::is_shortened(&key)
+                {
                     seen(&key);
                     unlink.arg(&full);
                     any = true;
@@ -201,7 +249,13 @@ impl RedisTier {
         let mut commands = redis::pipe();
         for ((key, nonce), found) in keys.iter().zip(fresh).zip(&found) {
             if found.is_none() {
-                commands.cmd("SET").arg(key).arg(nonce).arg("NX").arg("PX").arg(GENERATION_LIFE);
+                commands
+                    .cmd("SET")
+                    .arg(key)
+                    .arg(nonce)
+                    .arg("NX")
+                    .arg("PX")
+                    .arg(GENERATION_LIFE);
             }
         }
         self.link.send_all(&commands, budget).await?;
@@ -212,7 +266,12 @@ impl RedisTier {
         Ok(found.into_iter().flatten().collect())
     }
 
-    pub(crate) async fn renew_generation(&self, key: &str, nonce: u64, budget: &mut Budget) -> Result<(), Unavailable> {
+    pub(crate) async fn renew_generation(
+        &self,
+        key: &str,
+        nonce: u64,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
         let mut command = redis::cmd("SET");
         command.arg(key).arg(nonce).arg("PX").arg(GENERATION_LIFE);
         self.link.send(&command, budget).await.map(drop)
@@ -246,10 +305,13 @@ impl RedisTier {
         command.arg(key).arg(0).arg(count - 1).arg("WITHSCORES");
         let scores: Vec<(String, f64)> = parse(self.link.send(&command, budget).await?)?;
         #[expect(clippy::cast_sign_loss, reason = "scores are counts")]
-        Ok(scores.into_iter().map(|(member, score)| (member, score.max(0.0) as u64)).collect())
+        Ok(scores
+            .into_iter()
+            .map(|(member, score)| (member, score.max(0.0) as u64))
+            .collect())
     }
 
-    pub(crate) async fn close(&self) {
+    pub(crate) fn close(&self) {
         self.link.close();
         if let Some(bulk) = self.bulk.get() {
             bulk.close();
