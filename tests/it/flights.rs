@@ -346,3 +346,83 @@ async fn a_function_that_is_dropped_after_it_has_written_invalidates_all_the_sam
     drop(change);
     assert_eq!(stored(&cache, 1).await, 2);
 }
+
+#[cache_result(key = "slow:{id}", skip(cache, runs), manager = cache)]
+async fn slow(cache: &CacheManager, runs: &AtomicU32, id: u64) -> u32 {
+    let _ = (cache, id);
+    let run = runs.fetch_add(1, SeqCst) + 1;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn s4_a_load_longer_than_the_lease_still_answers_all_who_wait_for_it() {
+    let cache = CacheManager::in_memory();
+    let runs = Arc::new(AtomicU32::new(0));
+    let started = tokio::time::Instant::now();
+    let mut callers = JoinSet::new();
+    for _ in 0..50 {
+        let (cache, runs) = (cache.clone(), runs.clone());
+        callers.spawn(async move { slow(&cache, &runs, 1).await });
+    }
+    let values = callers.join_all().await;
+    // Two were taken for the leader's successors; the first to end speaks for all but these two.
+    assert_eq!(runs.load(SeqCst), 3);
+    assert_eq!(values.iter().filter(|value| **value == 1).count(), 48);
+    assert_eq!(started.elapsed().as_secs(), 45);
+    assert_eq!(cache.health().await.loads_running, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn g1_a_successor_is_fenced_though_the_leader_it_replaced_has_ended() {
+    let cache = CacheManager::in_memory();
+    let runs = Arc::new(AtomicU32::new(0));
+    let spawn = || {
+        let (cache, runs) = (cache.clone(), runs.clone());
+        tokio::spawn(async move { slow(&cache, &runs, 1).await })
+    };
+    let (leader, successor) = (spawn(), spawn());
+    leader.await.expect("no panic");
+    cache.delete("slow:1").await;
+    successor.await.expect("no panic");
+    assert_eq!(cache.get::<u32>("slow:1").await, None);
+}
+
+#[cache_result(key = "picky:{id}", skip(cache, gate), manager = cache, cache_if = |value| if *value == 1 { panic!("unsure") } else { true })]
+async fn picky(cache: &CacheManager, gate: &Gate, id: u64) -> u32 {
+    let _ = (cache, id);
+    gate.pass().await
+}
+
+#[tokio::test]
+async fn s5_a_panic_in_a_condition_is_one_of_the_function() {
+    let (cache, gate) = (CacheManager::in_memory(), Arc::new(Gate::default()));
+    let mut callers = JoinSet::new();
+    for _ in 0..10 {
+        let (cache, gate) = (cache.clone(), gate.clone());
+        callers.spawn(async move { picky(&cache, &gate, 1).await });
+    }
+    settle().await;
+    gate.open(10);
+    while let Some(caller) = callers.join_next().await {
+        assert!(caller.expect_err("a panic").is_panic());
+    }
+    assert_eq!(gate.runs(), 1);
+    assert_eq!(picky(&cache, &gate, 1).await, 2);
+}
+
+#[cache_result(key = "turned:{id}", skip(cache, now, again), manager = cache, refresh = again)]
+async fn turned(cache: &CacheManager, now: Option<u32>, again: bool, id: u64) -> Option<u32> {
+    let _ = (cache, id);
+    now
+}
+
+#[tokio::test]
+async fn a_refresh_that_gives_nothing_to_store_takes_what_is_there_away() {
+    let cache = CacheManager::in_memory();
+    assert_eq!(turned(&cache, Some(1), false, 1).await, Some(1));
+    assert_eq!(turned(&cache, Some(2), true, 1).await, Some(2));
+    assert_eq!(turned(&cache, None, false, 1).await, Some(2));
+    assert_eq!(turned(&cache, None, true, 1).await, None);
+    assert_eq!(turned(&cache, Some(3), false, 1).await, Some(3));
+}

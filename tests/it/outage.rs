@@ -185,3 +185,59 @@ fn a_manager_outlives_the_runtime_it_was_made_in() {
         .await;
     });
 }
+
+#[tokio::test]
+async fn l4_the_invalidation_of_a_tag_during_an_outage_is_not_undone() {
+    let server = RedisServer::start();
+    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    cache.set("k", "old").tags(["t"]).await.expect("stored");
+    server.pause();
+    for _ in 0..4 {
+        cache.get::<u8>("nothing").await;
+    }
+    cache.invalidate_tag("t").await;
+    server.resume();
+    until("nothing is pending", async || {
+        assert_eq!(cache.get::<String>("k").await, None);
+        cache.health().await.pending_invalidations == 0
+    })
+    .await;
+    let other = CacheManager::connect(server.url()).await.expect("a cache");
+    assert_eq!((cache.get::<String>("k").await, other.get::<String>("k").await), (None, None));
+    // Both agree on what is there from here on.
+    cache.set("k", "new").tags(["t"]).await.expect("stored");
+    assert_eq!(other.get::<String>("k").await.as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn l5_a_refused_batch_does_not_bring_older_values_back() {
+    let server = RedisServer::start();
+    let cache = CacheManager::builder()
+        .redis_url(server.url())
+        .memory_ttl(Duration::from_millis(50))
+        .build()
+        .await
+        .expect("a cache");
+    cache.set_many([("k", "old")]).await.expect("stored");
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    cache.set_many([("k", "new")]).await.expect("no error");
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_ne!(cache.get::<String>("k").await.as_deref(), Some("old"));
+}
+
+#[tokio::test]
+async fn l3_all_targets_of_one_function_have_one_budget() {
+    #[cache_core::invalidate_cache("a:{id}:*", "b:{id}:*", "c:{id}", "d:{id}")]
+    async fn change(id: u64) {
+        let _ = id;
+    }
+    let server = RedisServer::start();
+    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    server.pause();
+    let started = Instant::now();
+    cache.scope(change(1)).await;
+    assert!(started.elapsed() < Duration::from_millis(300), "{:?}", started.elapsed());
+    assert_eq!(cache.health().await.pending_invalidations, 4);
+    server.resume();
+    until("nothing is pending", async || cache.health().await.pending_invalidations == 0).await;
+}
