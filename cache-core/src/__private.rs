@@ -1,8 +1,10 @@
 //! What the attributes' expansions may name, and nothing else does. It is no part of the public interface and changes
 //! without notice.
 
+use std::any::type_name;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub use std::marker::Sized;
 pub use std::option::Option::{self, None, Some};
@@ -25,6 +27,7 @@ use crate::bound::Written;
 use crate::engine::remove::Name;
 use crate::engine::{Core, current};
 use crate::key::{digest_of_json, to_json};
+use crate::stats::Counters;
 use crate::{CacheKey, CacheManager, Key, glob};
 
 /// `crate::module::function`.
@@ -176,10 +179,55 @@ pub fn no_codec<S: Shape>(_: Shaped<S>) -> NotCoded {
     NotCoded
 }
 
+/// Writes the namespace of a method that has no key of its own.
+///
+/// All instances of a generic type share one static, so the type is among the bytes of the arguments too.
+#[inline]
+pub fn method_namespace<T: ?Sized>(out: &mut KeyWriter, module: &str, name: &str) {
+    let of = type_name::<T>();
+    out.digest(of.as_bytes(), |_| namespace_of_method(module, of, name));
+}
+
+/// `crate.module.Type.method`. A type of another module is in brackets behind the module of the method, since other
+/// modules may have methods of the same name for it.
+fn namespace_of_method(module: &str, of: &str, name: &str) -> String {
+    let is_of_module = of.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
+    let path = if is_of_module {
+        format!("{of}::{name}")
+    } else {
+        format!("{module}::<{of}>::{name}")
+    };
+    let mut namespace = String::with_capacity(path.len());
+    for c in path.replace("::", ".").chars() {
+        if c.is_alphanumeric() || matches!(c, '_' | '.') {
+            namespace.push(c);
+        } else {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                namespace.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    namespace
+}
+
 /// Writes the digest of all the arguments of a function.
 pub fn query_hash(out: &mut KeyWriter, path: &str, arguments: &[(&str, &dyn Canonical)]) {
     match to_json(arguments) {
         Some(json) => out.digest(&json, |json| digest_of_json(path, json)),
+        None => out.fail(),
+    }
+}
+
+/// Writes the digest of the type and all the arguments of a method.
+pub fn method_query_hash<T: ?Sized>(out: &mut KeyWriter, path: &str, arguments: &[(&str, &dyn Canonical)]) {
+    match to_json(arguments) {
+        Some(json) => {
+            // All instances of a generic type share one static, so the type is part of what stands for the arguments.
+            let mut bytes = type_name::<T>().as_bytes().to_vec();
+            bytes.push(0);
+            bytes.extend_from_slice(&json);
+            out.digest(&bytes, |bytes| digest_of_json(path, bytes));
+        }
         None => out.fail(),
     }
 }
@@ -262,20 +310,31 @@ impl Target {
             pattern: format!("{}{rest}", path.replace("::", ".")),
         }
     }
+
+    /// A method that has no key of its own; `rest` is what follows its namespace.
+    pub fn method<T: ?Sized>(module: &str, name: &str, rest: &str) -> Self {
+        Self {
+            pattern: namespace_of_method(module, type_name::<T>(), name) + rest,
+        }
+    }
 }
 
 /// What a function invalidates after it has succeeded.
 #[derive(Debug)]
 pub struct Targets {
     manager: CacheManager,
+    counters: Arc<Counters>,
     names: Vec<Name>,
 }
 
 impl Targets {
-    /// Nothing yet, in this manager or the current one.
-    pub fn new(manager: Option<&CacheManager>) -> Self {
+    /// Nothing yet, of this function, in this manager or the current one.
+    pub fn of(site: &'static Site, manager: Option<&CacheManager>) -> Self {
+        let manager = manager.map_or_else(CacheManager::current, Clone::clone);
+        let counters = Arc::clone(manager.core.stats.of(site.id(), site.path()));
         Self {
-            manager: manager.map_or_else(CacheManager::current, Clone::clone),
+            manager,
+            counters,
             names: Vec::new(),
         }
     }
@@ -346,16 +405,13 @@ impl Targets {
             self.names.clear();
         }
         let core = Arc::clone(&self.manager.core);
-        core.stats
-            .direct
-            .invalidations
-            .fetch_add(self.names.len() as u64, std::sync::atomic::Ordering::Relaxed);
         // A name leaves the list when it is done with, so that nothing is lost when the caller is dropped meanwhile.
         // All of them together have one budget; what it does not suffice for follows in the background.
         let mut budget = core.budget();
         while let Some(name) = self.names.last().cloned() {
             core.invalidate(name, &mut budget).await;
             self.names.pop();
+            self.counters.invalidations.fetch_add(1, Relaxed);
         }
     }
 }
@@ -366,10 +422,41 @@ impl Drop for Targets {
     fn drop(&mut self) {
         let core = &self.manager.core;
         for name in std::mem::take(&mut self.names) {
+            self.counters.invalidations.fetch_add(1, Relaxed);
             core.forget(&name);
             if core.remote.is_some() {
                 core.invalidate_later(name);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::namespace_of_method;
+
+    #[test]
+    fn the_namespace_of_a_method_has_its_type_and_its_module() {
+        let cases = [
+            (("app::users", "app::users::User", "get"), "app.users.User.get"),
+            (("app", "app::users::User", "get"), "app.users.User.get"),
+            (
+                ("app::api", "app::users::User", "get"),
+                "app.api.%3Capp.users.User%3E.get",
+            ),
+            // A module whose name begins like that of another is not the same.
+            (
+                ("app::user", "app::users::User", "get"),
+                "app.user.%3Capp.users.User%3E.get",
+            ),
+            (
+                ("app", "app::Page<u8, [char; 2]>", "get"),
+                "app.Page%3Cu8%2C%20%5Bchar%3B%202%5D%3E.get",
+            ),
+            (("app", "*const u8", "größe"), "app.%3C%2Aconst%20u8%3E.größe"),
+        ];
+        for ((module, of, name), namespace) in cases {
+            assert_eq!(namespace_of_method(module, of, name), namespace);
         }
     }
 }

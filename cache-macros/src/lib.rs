@@ -45,7 +45,7 @@ use crate::attr::CachedAttribute;
 /// | option | value | meaning |
 /// |---|---|---|
 /// | `key` | template | the key of an entry |
-/// | `key_type` | string | the namespace when there is no `key`: `{key_type}:{arg}:{arg}`; without either it is the path of the function, `crate.module.function` |
+/// | `key_type` | string | the namespace when there is no `key`: `{key_type}:{arg}:{arg}`; without either it is the path of the function, `crate.module.function`, and of a method `crate.module.Type.method` |
 /// | `key_fn` | closure or path | computes what follows `{key_type}:`, from references to the arguments that are not skipped, `self` included |
 /// | `skip(a, b)` | names | not part of the key |
 /// | `ttl` | seconds, `"90s"` `"30m"` `"2h5m"` `"1d"` `"500ms"`, or an expression of type `Duration` | how long an entry is fresh; else the namespace's TTL from the environment |
@@ -83,8 +83,8 @@ pub fn cache_result(options: TokenStream, item: TokenStream) -> TokenStream {
 /// async fn search_leads(db: &Db, text: &str, filters: &Filters) -> Result<Vec<Lead>, DbError> { .. }
 /// ```
 ///
-/// The key is `search:{query_hash}`, a SHA-256 over the function's path and the canonical JSON of all arguments
-/// that are not skipped, so these must be `Serialize`. The TTL is `SEARCH_CACHE_TTL` unless `ttl` is given.
+/// The key is `search:{query_hash}`, a SHA-256 over the function's path, the type if it is a method, and the canonical
+/// JSON of all arguments that are not skipped, so these must be `Serialize`. The TTL is `SEARCH_CACHE_TTL` unless `ttl` is given.
 /// Results of more than `MAX_SEARCH_RESULTS` elements are returned whole and not stored.
 ///
 /// # Options

@@ -41,7 +41,7 @@ pub(crate) struct KeyPlan {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Namespace {
     Text(String),
-    /// `crate.module.function`, which only rustc knows in full.
+    /// `crate.module.function`, or `crate.module.Type.method`, which only rustc knows in full.
     FunctionPath,
 }
 

@@ -203,7 +203,10 @@ async fn l4_the_invalidation_of_a_tag_during_an_outage_is_not_undone() {
     })
     .await;
     let other = CacheManager::connect(server.url()).await.expect("a cache");
-    assert_eq!((cache.get::<String>("k").await, other.get::<String>("k").await), (None, None));
+    assert_eq!(
+        (cache.get::<String>("k").await, other.get::<String>("k").await),
+        (None, None)
+    );
     // Both agree on what is there from here on.
     cache.set("k", "new").tags(["t"]).await.expect("stored");
     assert_eq!(other.get::<String>("k").await.as_deref(), Some("new"));
@@ -236,8 +239,15 @@ async fn l3_all_targets_of_one_function_have_one_budget() {
     server.pause();
     let started = Instant::now();
     cache.scope(change(1)).await;
-    assert!(started.elapsed() < Duration::from_millis(300), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(300),
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(cache.health().await.pending_invalidations, 4);
     server.resume();
-    until("nothing is pending", async || cache.health().await.pending_invalidations == 0).await;
+    until("nothing is pending", async || {
+        cache.health().await.pending_invalidations == 0
+    })
+    .await;
 }

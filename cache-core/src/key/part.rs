@@ -28,7 +28,7 @@ use super::KeyWriter;
     note = "leave it out of the key: `skip(..)`",
     note = "or name a field that identifies it: `{{argument.field}}`",
     note = "or use a digest of it: `{{argument:hash}}`, for what implements `Serialize`",
-    note = "or implement `cache_core::CacheKey` for it"
+    note = "or derive or implement `cache_core::CacheKey` for it"
 )]
 pub trait CacheKey {
     /// Writes this value as one part of a key.

@@ -11,6 +11,9 @@ use hashbrown::HashTable;
 use super::shard::Entry;
 use crate::stats::Counters;
 
+/// The functions that have a short way to one entry at most; others find it by the text of its key.
+const MOST_WAYS: usize = 4;
+
 struct Record {
     hash: u64,
     arguments: Box<[u8]>,
@@ -31,7 +34,10 @@ pub(super) struct Front {
 impl Front {
     pub(super) fn new(parts: usize) -> Self {
         Self {
-            parts: (0..parts).map(|_| Part(RwLock::new(HashTable::new()))).collect(),
+            // More than there are shards: nothing is done here but to look, and most keys then have a lock of their own.
+            parts: (0..parts * 8)
+                .map(|_| Part(RwLock::new(HashTable::new())))
+                .collect(),
             seed: foldhash::fast::RandomState::default(),
         }
     }
@@ -63,11 +69,15 @@ impl Front {
         None
     }
 
-    /// Leads these arguments to an entry from here on. An entry is led to from one place; the first one stays.
+    /// Leads these arguments to an entry from here on.
     pub(super) fn link(&self, arguments: &[u8], entry: &Arc<Entry>, counters: &Arc<Counters>) {
         let hash = self.hash(arguments);
-        if entry.front.set(hash).is_err() {
-            return;
+        {
+            let mut fronts = entry.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+            if fronts.len() >= MOST_WAYS || fronts.contains(&hash) {
+                return;
+            }
+            fronts.push(hash);
         }
         let record = Record {
             hash,
@@ -93,14 +103,16 @@ impl Front {
 
     /// Lets go of an entry that has left.
     pub(super) fn unlink(&self, entry: &Arc<Entry>) {
-        let Some(&hash) = entry.front.get() else { return };
-        let removed = {
-            let mut part = self.part(hash).write().unwrap_or_else(PoisonError::into_inner);
-            part.find_entry(hash, |record| Arc::ptr_eq(&record.entry, entry))
-                .ok()
-                .map(|found| found.remove().0)
-        };
-        drop(removed);
+        let fronts = std::mem::take(&mut *entry.fronts.lock().unwrap_or_else(PoisonError::into_inner));
+        for hash in fronts {
+            let removed = {
+                let mut part = self.part(hash).write().unwrap_or_else(PoisonError::into_inner);
+                part.find_entry(hash, |record| Arc::ptr_eq(&record.entry, entry))
+                    .ok()
+                    .map(|found| found.remove().0)
+            };
+            drop(removed);
+        }
     }
 
     /// The number of records.

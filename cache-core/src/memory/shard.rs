@@ -5,7 +5,7 @@ use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, SeqCst},
 };
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table;
@@ -48,8 +48,8 @@ pub(crate) struct Entry {
     pub(crate) local: bool,
     /// The function it belongs to.
     pub(crate) owner: Arc<Counters>,
-    /// Where the short way to it starts.
-    pub(super) front: OnceLock<u64>,
+    /// Where the short ways to it start: one for each function that uses its key.
+    pub(super) fronts: Mutex<Vec<u64>>,
     pub(super) id: u64,
     pub(super) rank: AtomicU64,
     pub(super) uses: AtomicU32,
@@ -83,7 +83,7 @@ impl Entry {
             weight,
             local: draft.local,
             owner: draft.owner,
-            front: OnceLock::new(),
+            fronts: Mutex::new(Vec::new()),
             id: 0,
             rank: AtomicU64::new(0),
             uses: AtomicU32::new(0),
@@ -134,14 +134,21 @@ impl Entry {
     pub(super) fn touch(&self) {
         match self.pace.policy {
             EvictionPolicy::Lru => {
-                let now = self.pace.count.load(Relaxed) + 1;
-                self.pace.count.store(now, Relaxed);
-                self.rank.store(now, Relaxed);
+                let last = self.pace.count.load(Relaxed);
+                // Nothing is written for the entry that was used last, so that a hot one stays in all caches.
+                if self.rank.load(Relaxed) != last {
+                    self.pace.count.store(last + 1, Relaxed);
+                    self.rank.store(last + 1, Relaxed);
+                }
             }
             EvictionPolicy::Lfu => {
                 let uses = (u64::from(self.uses.load(Relaxed)) + 1).min(MOST_USES);
-                self.uses.store(uses as u32, Relaxed);
-                self.rank.store(self.pace.count.load(Relaxed) + uses, Relaxed);
+                let rank = self.pace.count.load(Relaxed) + uses;
+                // Nothing is written for an entry that has reached the top.
+                if self.rank.load(Relaxed) != rank {
+                    self.uses.store(uses as u32, Relaxed);
+                    self.rank.store(rank, Relaxed);
+                }
             }
             EvictionPolicy::Fifo | EvictionPolicy::Random => {}
         }
@@ -172,7 +179,8 @@ impl Shard {
             order: Order::new(policy),
             pace: Arc::new(Pace {
                 policy,
-                count: AtomicU64::new(0),
+                // An entry that was never used has rank 0, which is not the rank of the last one used.
+                count: AtomicU64::new(u64::from(policy == EvictionPolicy::Lru)),
             }),
             ids: 0,
             swept: 0,

@@ -285,6 +285,9 @@ fn all(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         Namespace::Text(_) => {
             quote_spanned!(span=> #private::Target::function(#private::path!(#name), #pattern))
         }
+        Namespace::FunctionPath if cached.function.receiver().is_some() => {
+            quote_spanned!(span=> #private::Target::method::<Self>(#private::module_path!(), #name, #pattern))
+        }
         Namespace::FunctionPath => {
             quote_spanned!(span=> #private::Target::function_by_path(#private::path!(#name), #pattern))
         }

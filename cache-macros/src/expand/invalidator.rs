@@ -16,7 +16,8 @@ use crate::span::mixed;
 
 // Input:  async fn update_lead(lead_id: u64) -> Ret { body }
 // Output: async fn update_lead(lead_id: u64) -> Ret {
-//             let mut targets = Targets::new(..);
+//             static __SITE: Site = Site::new("..::update_lead", "", "");
+//             let mut targets = Targets::of(&__SITE, ..);
 //             targets.key(get_lead::key(&lead_id));
 //             let ret: Ret = async move { body }.await;
 //             settle(.., &ret, targets).await;
@@ -26,6 +27,7 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
     let span = Span::mixed_site();
     let private = invalidator.krate.private(span);
     let function = &invalidator.function;
+    let name = function.plain_name();
     let ret = function.return_type();
     let manager = manager(invalidator.options.manager.get(), &invalidator.krate);
     let future = future_of(function);
@@ -47,7 +49,8 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
         }
     });
     let body = quote_spanned! {span=>
-        let mut __targets = #private::Targets::new(#manager);
+        static __SITE: #private::Site = #private::Site::new(#private::path!(#name), "", "");
+        let mut __targets = #private::Targets::of(&__SITE, #manager);
         #(#before)*
         #[allow(clippy::let_unit_value)]
         let __ret: #ret = #future.await;

@@ -43,7 +43,13 @@ impl Context<'_> {
         let writer = Self::writer(span);
         let namespace = (plan.namespace == Namespace::FunctionPath).then(|| {
             let name = self.function.plain_name();
-            quote_spanned!(span=> #writer.namespace(#private::path!(#name));)
+            if self.function.receiver().is_some() {
+                quote_spanned! {span=>
+                    #private::method_namespace::<Self>(#writer, #private::module_path!(), #name);
+                }
+            } else {
+                quote_spanned!(span=> #writer.namespace(#private::path!(#name));)
+            }
         });
         let statements = match &plan.render {
             Render::Parts(parts) => self.parts(parts, "literal"),
@@ -178,9 +184,14 @@ impl Context<'_> {
             let value = self.root(Source::Argument(*index), span);
             Some(quote_spanned!(span=> (#name, #krate::bound::Canonical::as_canonical(&#value))))
         });
+        let hash = if self.function.receiver().is_some() {
+            quote_spanned!(span=> method_query_hash::<Self>)
+        } else {
+            quote_spanned!(span=> query_hash)
+        };
         quote_spanned! {span=>
             #writer.literal(#prefix);
-            #private::query_hash(#writer, #private::path!(#function), &[#(#pairs),*]);
+            #private::#hash(#writer, #private::path!(#function), &[#(#pairs),*]);
         }
     }
 
