@@ -2,6 +2,7 @@
 //! without notice.
 
 use std::any::type_name;
+use std::fmt::Write as _;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -203,7 +204,8 @@ fn namespace_of_method(module: &str, of: &str, name: &str) -> String {
             namespace.push(c);
         } else {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                namespace.push_str(&format!("%{byte:02X}"));
+                // Writing to a text does not fail.
+                let _ = write!(namespace, "%{byte:02X}");
             }
         }
     }

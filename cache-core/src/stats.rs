@@ -137,7 +137,8 @@ pub struct FunctionStats {
     pub stale_served: u64,
     /// Entries that made room for others.
     pub evictions: u64,
-    /// Invalidations of a key, a function, a pattern or a tag.
+    /// Invalidations of a key, a function, a pattern or a tag that this function made; in the total, also those that were
+    /// made on the manager.
     pub invalidations: u64,
     /// Runs that failed, and values that could not be written or read.
     pub errors: u64,

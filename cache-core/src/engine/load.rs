@@ -473,14 +473,12 @@ impl Ticket {
         None
     }
 
+    /// What was said, else what the attribute says, else what holds for the namespace: all that a key begins with.
     fn ttl(&self, said: Option<Duration>) -> u64 {
-        match (said.or(self.ttl), self.site) {
-            (Some(ttl), _) => millis(ttl),
-            (None, Some(site)) => site
-                .ttl
-                .unwrap_or_else(|| millis(self.core.config.ttl_of(&site.namespace()))),
-            (None, None) => millis(self.core.default_ttl(&self.key)),
-        }
+        said.or(self.ttl)
+            .map(millis)
+            .or(self.site.and_then(|site| site.ttl))
+            .unwrap_or_else(|| millis(self.core.default_ttl(&self.key)))
     }
 
     fn is_short_enough(&self, value: &Value) -> bool {

@@ -133,7 +133,12 @@ impl Core {
         });
         // What was read from the shared tier while it still had the old entry.
         self.forget(&name);
-        removed + alone.len() as u64
+        match remote {
+            // A store does not tell which keys it had, and most are in both tiers.
+            Remote::Store(_) => removed.max(alone.len() as u64),
+            #[cfg(feature = "redis")]
+            Remote::Redis(_) => removed + alone.len() as u64,
+        }
     }
 
     /// Invalidates several keys with one command.

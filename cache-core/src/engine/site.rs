@@ -10,8 +10,6 @@ use crate::key::Numbered;
 pub struct Site {
     /// `crate::module::function`.
     pub(crate) path: &'static str,
-    /// The namespace; nothing when it is the path.
-    namespace: Option<&'static str>,
     /// The key's template as it was written; shown with what went wrong.
     pub(crate) template: &'static str,
     pub(crate) ttl: Option<u64>,
@@ -23,11 +21,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// A function with a namespace of its own.
-    pub const fn new(path: &'static str, namespace: &'static str, template: &'static str) -> Self {
+    /// A function by its path, with the template of its key.
+    pub const fn new(path: &'static str, template: &'static str) -> Self {
         Self {
             path,
-            namespace: Some(namespace),
             template,
             ttl: None,
             none_ttl: None,
@@ -35,14 +32,6 @@ impl Site {
             tier: Tier::Both,
             bounded: false,
             id: AtomicUsize::new(0),
-        }
-    }
-
-    /// A function whose namespace is its path.
-    pub const fn by_path(path: &'static str, template: &'static str) -> Self {
-        Self {
-            namespace: None,
-            ..Self::new(path, "", template)
         }
     }
 
@@ -101,14 +90,6 @@ impl Site {
         {
             Ok(_) => id,
             Err(earlier) => earlier,
-        }
-    }
-
-    /// The namespace as it stands at the beginning of keys.
-    pub(crate) fn namespace(&self) -> String {
-        match self.namespace {
-            Some(namespace) => namespace.to_owned(),
-            None => self.path.replace("::", "."),
         }
     }
 

@@ -10,12 +10,12 @@ use syn::Expr;
 use super::render::{Context, Place};
 use super::{allow_closures, future_of, manager, with_body};
 use crate::attr::{CachedAttribute, CachedOptions, Tier, Ttl};
-use crate::model::{Cached, KeyPlan, Namespace};
+use crate::model::{Cached, KeyPlan};
 use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
-//             static __SITE: Site = Site::new("..::get_lead", "lead", "lead:{lead_id}");
+//             static __SITE: Site = Site::new("..::get_lead", "lead:{lead_id}");
 //             match { .. render(&mut arguments); lookup(&__SITE, .., &arguments, &render) } {
 //                 Ok(hit) => hit,
 //                 Err(miss) => Miss::load(miss, async move { body }, store_all).await,
@@ -70,10 +70,7 @@ fn site(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let private = cached.krate.private(span);
     let name = cached.function.plain_name();
     let text = &plan.text;
-    let new = match &plan.namespace {
-        Namespace::Text(namespace) => quote_spanned!(span=> new(#private::path!(#name), #namespace, #text)),
-        Namespace::FunctionPath => quote_spanned!(span=> by_path(#private::path!(#name), #text)),
-    };
+    let new = quote_spanned!(span=> new(#private::path!(#name), #text));
     let CachedOptions {
         ttl,
         none_ttl,

@@ -16,8 +16,7 @@ use crate::span::mixed;
 
 // Input:  async fn update_lead(lead_id: u64) -> Ret { body }
 // Output: async fn update_lead(lead_id: u64) -> Ret {
-//             static __SITE: Site = Site::new("..::update_lead", "", "");
-//             let mut targets = Targets::of(&__SITE, ..);
+//             let mut targets = Targets::of({ static SITE: Site = Site::new("..::update_lead", ""); &SITE }, ..);
 //             targets.key(get_lead::key(&lead_id));
 //             let ret: Ret = async move { body }.await;
 //             settle(.., &ret, targets).await;
@@ -48,9 +47,13 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
             }
         }
     });
+    // In a block of its own: an item beside the targets would take from rustc's messages about them what it knows of
+    // similar names.
+    let site = quote_spanned! {span=>
+        { static __SITE: #private::Site = #private::Site::new(#private::path!(#name), ""); &__SITE }
+    };
     let body = quote_spanned! {span=>
-        static __SITE: #private::Site = #private::Site::new(#private::path!(#name), "", "");
-        let mut __targets = #private::Targets::of(&__SITE, #manager);
+        let mut __targets = #private::Targets::of(#site, #manager);
         #(#before)*
         #[allow(clippy::let_unit_value)]
         let __ret: #ret = #future.await;
