@@ -77,7 +77,7 @@ impl CacheManagerBuilder {
         shards: usize => shards;
     }
 
-    /// `REDIS_URL`: `redis://`, `rediss://` or `unix://`.
+    /// `REDIS_URL`: `redis://` or `unix://`; this version has no TLS.
     pub fn redis_url(mut self, url: impl Into<String>) -> Self {
         self.settings.redis_url = Some(Secret(url.into()));
         self

@@ -48,19 +48,25 @@ impl Budget {
         self.background
     }
 
-    /// Whether there is nothing left, or no runtime to wait in.
+    /// Whether there is nothing left.
     pub(crate) fn is_spent(&self) -> bool {
-        self.left.is_zero() || tokio::runtime::Handle::try_current().is_err()
+        self.left.is_zero()
     }
 
-    /// Waits for `work` as long as there is something left, and takes off what it took.
+    /// Waits for `work` as long as there is something left, and takes off what it took. Without a runtime there is
+    /// nothing to wait in.
     pub(crate) async fn spend<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        if self.is_spent() {
+        if self.is_spent() || tokio::runtime::Handle::try_current().is_err() {
             return None;
         }
-        let started = tokio::time::Instant::now();
+        let started = clock::now();
         let done = tokio::time::timeout(self.left, work).await.ok();
-        self.left = self.left.saturating_sub(started.elapsed());
+        self.left = match done {
+            Some(_) => self
+                .left
+                .saturating_sub(Duration::from_millis(clock::now().saturating_sub(started))),
+            None => Duration::ZERO,
+        };
         done
     }
 }

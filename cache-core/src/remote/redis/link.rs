@@ -188,10 +188,20 @@ impl Link {
         self.judge(epoch, reply)
     }
 
+    fn up(&self) -> Option<(MultiplexedConnection, u64)> {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Up { connection, epoch } => Some((connection.clone(), *epoch)),
+            State::Starting | State::Down => None,
+        }
+    }
+
     async fn connection(
         self: &Arc<Self>,
         budget: &mut Budget,
     ) -> Result<(MultiplexedConnection, u64), Unavailable> {
+        if let Some(up) = self.up() {
+            return Ok(up);
+        }
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
