@@ -1,5 +1,15 @@
 #![doc = include_str!("../../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(
+        dead_code,
+        unused_imports,
+        clippy::unused_async,
+        clippy::unnecessary_wraps,
+        reason = "some of what serves the Redis tier has nothing to do or to wait for without it"
+    )
+)]
 
 #[allow(
     unused_extern_crates,

@@ -101,10 +101,6 @@ pub(crate) struct Config {
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) op_budget: Duration,
     pub(crate) memory_ttl: Duration,
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "the channel is a part of the Redis tier")
-    )]
     pub(crate) degraded_ttl: Duration,
     pub(crate) lease: Duration,
     pub(crate) stale_throttle: Duration,
@@ -123,10 +119,6 @@ pub(crate) struct Config {
 
 /// How to reach Redis.
 #[derive(Debug, Clone)]
-#[cfg_attr(
-    not(feature = "redis"),
-    expect(dead_code, reason = "read by the Redis tier alone")
-)]
 pub(crate) struct RedisConfig {
     /// With the password in it, hence hidden.
     pub(crate) url: Secret,
