@@ -63,7 +63,7 @@ async fn l3_a_server_that_is_killed_costs_nothing_and_comes_back() {
     for id in 0..200 {
         let started = Instant::now();
         assert_eq!(cache.scope(value(id)).await, id);
-        assert!(started.elapsed() < Duration::from_millis(250));
+        assert!(started.elapsed() < Duration::from_millis(400));
     }
     server.restart();
     let took = until("a hit in Redis", async || {
@@ -240,7 +240,7 @@ async fn l3_all_targets_of_one_function_have_one_budget() {
     let started = Instant::now();
     cache.scope(change(1)).await;
     assert!(
-        started.elapsed() < Duration::from_millis(300),
+        started.elapsed() < Duration::from_millis(400),
         "{:?}",
         started.elapsed()
     );
