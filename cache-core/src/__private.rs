@@ -29,7 +29,7 @@ use crate::engine::remove::Name;
 use crate::engine::{Core, current};
 use crate::key::{digest_of_json, to_json};
 use crate::stats::Counters;
-use crate::{CacheKey, CacheManager, Key, glob};
+use crate::{CacheKey, CacheManager, Key};
 
 /// `crate::module::function`.
 #[doc(hidden)]
@@ -286,38 +286,62 @@ pub async fn invalidate_key(manager: Option<&CacheManager>, key: Key) -> bool {
 }
 
 /// Invalidates all of a function.
-pub async fn invalidate_target(manager: Option<&CacheManager>, target: Target) -> u64 {
+pub async fn invalidate_target(manager: Option<&CacheManager>, target: Target) {
     let core = core_of(manager, Arc::clone);
-    core.invalidate(Name::Pattern(target.pattern), &mut core.budget())
-        .await
+    let mut budget = core.budget();
+    for name in target.names() {
+        core.invalidate(name, &mut budget).await;
+    }
 }
 
 /// All entries of a function.
 #[derive(Debug, Clone)]
 pub struct Target {
-    pattern: String,
+    path: &'static str,
+    namespace: String,
+    /// The template, without the namespace where that is the path of a function or a method.
+    template: &'static str,
 }
 
 impl Target {
-    /// A function whose keys match a pattern.
-    pub fn function(_path: &'static str, pattern: &str) -> Self {
+    /// A function with a template of its own.
+    pub fn function(path: &'static str, template: &'static str) -> Self {
         Self {
-            pattern: pattern.to_owned(),
+            path,
+            namespace: template.split(':').next().unwrap_or_default().to_owned(),
+            template,
         }
     }
 
     /// A function whose namespace is its path; `rest` is what follows.
-    pub fn function_by_path(path: &'static str, rest: &str) -> Self {
+    pub fn function_by_path(path: &'static str, rest: &'static str) -> Self {
         Self {
-            pattern: format!("{}{rest}", path.replace("::", ".")),
+            path,
+            namespace: path.replace("::", "."),
+            template: rest,
         }
     }
 
     /// A method that has no key of its own; `rest` is what follows its namespace.
-    pub fn method<T: ?Sized>(module: &str, name: &str, rest: &str) -> Self {
+    pub fn method<T: ?Sized>(module: &'static str, name: &str, rest: &'static str) -> Self {
         Self {
-            pattern: namespace_of_method(module, type_name::<T>(), name) + rest,
+            path: module,
+            namespace: namespace_of_method(module, type_name::<T>(), name),
+            template: rest,
         }
+    }
+
+    fn names(self) -> Vec<Name> {
+        if self.template.contains('{') {
+            return Name::function(self.path, self.template, &self.namespace).into();
+        }
+        // There is one entry.
+        let key = if self.template.starts_with(&self.namespace) {
+            self.template.to_owned()
+        } else {
+            self.namespace + self.template
+        };
+        vec![Name::Key(key)]
     }
 }
 
@@ -352,25 +376,14 @@ impl Targets {
 
     /// All entries of a function.
     pub fn all(&mut self, target: Target) {
-        let text = target.pattern;
-        self.names.push(if glob::is_pattern(&text) {
-            Name::Pattern(text)
-        } else {
-            Name::Key(text)
-        });
+        self.names.extend(target.names());
     }
 
     /// Keys that match a pattern. Values in it match themselves alone.
     pub fn pattern(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        let text = writer.into_pattern();
-        // A pattern without a wildcard is a key.
-        self.names.push(if glob::is_pattern(&text) {
-            Name::Pattern(text)
-        } else {
-            Name::Key(text)
-        });
+        self.names.push(Name::matching(writer.into_pattern()));
     }
 
     /// One key by its text.
@@ -384,7 +397,7 @@ impl Targets {
     pub fn tag(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push(Name::tag(writer.into_pattern()));
+        self.names.push(Name::tag(&writer.into_pattern()));
     }
 }
 

@@ -15,6 +15,8 @@
 //! | [`Kept`] | what a function returns | the attributes that cache |
 //! | [`Written`] | what a function returns | these, without `tier = "memory"` |
 //! | [`MayBeNone`] | what a function returns | `none_ttl` |
+//! | [`MayFail`] | what a function returns | `stale_if_error` |
+//! | [`TimesOut`] | what a function returns | `hard_timeout` |
 //! | [`Manager`] | an expression | `manager` |
 //! | [`Cached`] | methods among the targets | `#[invalidate_cache]` |
 
@@ -29,7 +31,7 @@ use serde::de::DeserializeOwned;
 use crate::__private::Target;
 use crate::__private::digest::{Json, Part, Text};
 use crate::key::{KeyWriter, digest_of_bytes};
-use crate::{CacheKey, CacheManager, Key};
+use crate::{CacheKey, CacheManager, Key, SharedError};
 
 pub use crate::key::Canonical;
 
@@ -97,6 +99,38 @@ impl<T: MayBeNone, E> MayBeNone for Result<T, E> {}
 #[cfg(feature = "axum")]
 #[diagnostic::do_not_recommend]
 impl<T: MayBeNone> MayBeNone for axum::Json<T> {}
+
+/// Can fail: a `Result`, or a `Json` around one.
+#[diagnostic::on_unimplemented(
+    message = "`stale_if_error` does nothing: `{Self}` is never an error",
+    label = "there is no `Result` in what the function returns",
+    note = "remove it, or return `Result<.., ..>`"
+)]
+pub trait MayFail {
+    #[doc(hidden)]
+    fn may_fail(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E> MayFail for Result<T, E> {}
+
+/// Can say that it took too long: a `Result` whose error is made from a [`SharedError`].
+#[diagnostic::on_unimplemented(
+    message = "`hard_timeout` has no error to return: `{Self}` cannot be made from a `cache_core::SharedError`",
+    label = "this must be able to say that the function took too long",
+    note = "return `Result<.., E>` where `E: From<cache_core::SharedError>`"
+)]
+pub trait TimesOut: Sized {
+    #[doc(hidden)]
+    fn timed_out(error: SharedError) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: From<SharedError>> TimesOut for Result<T, E> {
+    fn timed_out(error: SharedError) -> Self {
+        Err(error.into())
+    }
+}
 
 /// Names a manager: a [`CacheManager`], a reference to one, or one behind an `Arc`.
 #[diagnostic::on_unimplemented(

@@ -2,8 +2,9 @@
 //! The format is JSON. Invariant: neither direction panics of its own; a failure comes back as text.
 
 mod count;
+pub(crate) mod fingerprint;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
@@ -19,6 +20,17 @@ pub(crate) struct Encoded {
     pub(crate) decoded: OnceLock<Value>,
 }
 
+/// What an entry holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A value of the type that its function returns.
+    Value(Value),
+    /// The bytes of a value, for whatever type it is asked for as.
+    Encoded(Arc<Encoded>),
+    /// A `None`.
+    Absent,
+}
+
 /// How a function's values are written and read.
 #[derive(Clone, Copy)]
 pub struct Codec {
@@ -26,6 +38,10 @@ pub struct Codec {
     pub(crate) decode: fn(&[u8]) -> Result<Value, String>,
     /// The number of elements, for what serialises as a sequence of known length.
     pub(crate) count: fn(&(dyn Any + Send + Sync)) -> Option<usize>,
+    /// The type.
+    pub(crate) of: fn() -> TypeId,
+    /// The shape of the type, which takes a while to find.
+    pub(crate) shape: fn() -> u64,
 }
 
 impl std::fmt::Debug for Codec {
@@ -43,6 +59,8 @@ pub(crate) fn of<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> C
         },
         decode: |bytes| decode::<T>(bytes).map(|value| Arc::new(value) as Value),
         count: |value| count::of(value.downcast_ref::<T>()?),
+        of: TypeId::of::<T>,
+        shape: fingerprint::of::<T>,
     }
 }
 

@@ -2,28 +2,51 @@
 //! It knows nothing of types; the codec does. Invariant: reading arbitrary bytes gives an entry or an error, never a
 //! panic, and never allocates more than the limit it is given.
 //!
-//! All numbers are little-endian:
-//! `CA C1` magic · format version `u8` · flags `u8` · codec `u8` · version of the function `u32` · fresh until `u64` · served until `u64` (milliseconds
-//! since 1970 by the clock of the server) · length of the payload before compression `u32` · length of the key `u32` ·
-//! number of generations `u16` · the key · for each generation: length of its name `u16`, the name, its nonce `u64` ·
-//! the payload.
+//! All numbers are little-endian. The head, which the scripts of the Redis tier read and write by position:
+//! `CA C1` magic · format version `u8` · flags `u8` · codec `u8` · version of the function `u32` · fresh until `u64` · served
+//! until `u64` (milliseconds since 1970 by the clock of the server) · token `u64` of the load that stored it or runs for
+//! it · end of the lease `u64` · state of the lease `u8` · terms of that load `u64`. A lease without an entry is a head
+//! alone.
+//! The rest: loaded at `u64` · shape of the value's type `u64` (0 when it is not known) · length of the payload before
+//! compression `u32` · length of the key `u32` · number of generations `u16` · the key · for each generation: length of its
+//! name `u16`, the name, its nonce `u64` · the payload.
 
 const MAGIC: [u8; 2] = [0xCA, 0xC1];
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const COMPRESSED: u8 = 1;
 const ABSENT: u8 = 2;
+/// There is no entry, but a load that runs for one.
+const EMPTY: u8 = 4;
 const JSON: u8 = 1;
-const FIXED: usize = 35;
+const FIXED: usize = 76;
+
+/// The length of the head.
+pub(crate) const HEAD: usize = 50;
+/// The length of what stands before the token.
+const BEFORE_TOKEN: usize = 25;
+
+/// The state of a lease: there is none.
+const FREE: u8 = 0;
+/// The state of a lease whose load failed, with the time until which it should not be tried again.
+const FAILED: u8 = 2;
 
 /// An entry, ready to be written or just read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     /// The `version` of the function that loaded it; 0 when it has none.
     pub(crate) version: u32,
-    /// When it stops being fresh, in milliseconds since 1970 by the clock of the server.
+    /// When it was loaded, in milliseconds since 1970 by the clock of the server, as are the other times.
+    pub(crate) born: u64,
+    /// When it stops being fresh.
     pub(crate) fresh_until: u64,
     /// When it may no longer be served at all.
     pub(crate) serve_until: u64,
+    /// What no other load has.
+    pub(crate) token: u64,
+    /// Until when the function should not be tried again, because it has just failed; 0 when it has not.
+    pub(crate) retry_at: u64,
+    /// The shape of the value's type; 0 when it is not known.
+    pub(crate) shape: u64,
     /// The generations it was loaded under, by name.
     pub(crate) generations: Vec<(String, u64)>,
     /// The encoded value; nothing for a stored `None`.
@@ -33,6 +56,8 @@ pub(crate) struct Stored {
 /// Why bytes are no entry for this key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreadable {
+    /// No entry yet, but a load that runs for one. This is no fault.
+    Leased,
     /// Not written by this library, or cut short.
     Foreign,
     /// Written by another version of the format.
@@ -46,6 +71,7 @@ pub(crate) enum Unreadable {
 impl std::fmt::Display for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Leased => f.write_str("a load runs for the entry"),
             Self::Foreign => f.write_str("the bytes are no cache entry"),
             Self::Version(version) => write!(f, "the entry has format version {version}, this is {VERSION}"),
             Self::OtherKey => f.write_str("the entry was written for another key"),
@@ -74,6 +100,12 @@ impl Stored {
         out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&self.fresh_until.to_le_bytes());
         out.extend_from_slice(&self.serve_until.to_le_bytes());
+        out.extend_from_slice(&self.token.to_le_bytes());
+        out.extend_from_slice(&self.retry_at.to_le_bytes());
+        out.push(if self.retry_at == 0 { FREE } else { FAILED });
+        out.extend_from_slice(&0u64.to_le_bytes());
+        out.extend_from_slice(&self.born.to_le_bytes());
+        out.extend_from_slice(&self.shape.to_le_bytes());
         out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         out.extend_from_slice(&(key.len() as u32).to_le_bytes());
         out.extend_from_slice(&(self.generations.len() as u16).to_le_bytes());
@@ -98,11 +130,18 @@ impl Stored {
             return Err(Unreadable::Version(format));
         }
         let flags = reader.u8()?;
+        if flags == EMPTY {
+            return Err(Unreadable::Leased);
+        }
         if reader.u8()? != JSON || flags & !(COMPRESSED | ABSENT) != 0 {
             return Err(Unreadable::Foreign);
         }
         let version = reader.u32()?;
         let (fresh_until, serve_until) = (reader.u64()?, reader.u64()?);
+        let (token, lease_until) = (reader.u64()?, reader.u64()?);
+        let failed = reader.u8()? == FAILED;
+        let _terms = reader.u64()?;
+        let (born, shape) = (reader.u64()?, reader.u64()?);
         let length = reader.u32()? as usize;
         let key_length = reader.u32()? as usize;
         let count = reader.u16()?;
@@ -134,12 +173,40 @@ impl Stored {
         };
         Ok(Self {
             version,
+            born,
             fresh_until,
             serve_until,
+            token,
+            retry_at: if failed { lease_until } else { 0 },
+            shape,
             generations,
             payload,
         })
     }
+}
+
+/// What stands before the token of a lease without an entry.
+pub(crate) fn empty_head() -> [u8; BEFORE_TOKEN] {
+    let mut head = [0; BEFORE_TOKEN];
+    head[..2].copy_from_slice(&MAGIC);
+    head[2] = VERSION;
+    head[3] = EMPTY;
+    head
+}
+
+/// The head of an entry, by which one can tell whether it is still the same; less of bytes that are shorter.
+pub(crate) fn head(bytes: &[u8]) -> &[u8] {
+    bytes.get(..HEAD).unwrap_or(bytes)
+}
+
+/// Whether the first bytes under a key say that a load runs for an entry that is not there yet.
+pub(crate) fn is_lease(first: &[u8]) -> bool {
+    is_entry(first) && first.get(3) == Some(&EMPTY)
+}
+
+/// Whether the first bytes under a key are those of an entry, or of a lease, of this version of the format.
+pub(crate) fn is_entry(first: &[u8]) -> bool {
+    first.starts_with(&[MAGIC[0], MAGIC[1], VERSION])
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -213,8 +280,12 @@ mod tests {
     fn stored(payload: Option<Vec<u8>>) -> Stored {
         Stored {
             version: 3,
+            born: 5,
             fresh_until: 7,
             serve_until: 9,
+            token: 0x1234,
+            retry_at: 0,
+            shape: 0x5678,
             generations: vec![("tag:a".into(), 42)],
             payload,
         }
@@ -234,23 +305,50 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_version_one_stay_as_they_are() {
+    fn f1_the_bytes_of_each_format_version_stay_as_they_are() {
         let bytes = stored(Some(b"{}".to_vec())).write("k", 0);
-        let golden = "cac10100010300000007000000000000000900000000000000\
-                      020000000100000001006b05007461673a612a000000000000007b7d";
+        let golden = [
+            "cac1 02 00 01 03000000 0700000000000000 0900000000000000",
+            "3412000000000000 0000000000000000 00 0000000000000000",
+            "0500000000000000 7856000000000000 02000000 01000000 0100 6b",
+            "0500 7461673a61 2a00000000000000 7b7d",
+        ]
+        .concat()
+        .replace(' ', "");
         assert_eq!(hex::encode(&bytes), golden);
+        // Version 1 had no token and no shape.
+        let first = "cac10100010300000007000000000000000900000000000000\
+                     020000000100000001006b05007461673a612a000000000000007b7d";
+        let first = hex::decode(first).unwrap();
+        assert_eq!(Stored::read(first, "k", 100), Err(Unreadable::Version(1)));
+    }
+
+    #[test]
+    fn s2_a_lease_without_an_entry_is_no_fault() {
+        let mut bytes = empty_head().to_vec();
+        bytes.extend_from_slice(&[7; HEAD - BEFORE_TOKEN]);
+        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Leased));
+    }
+
+    #[test]
+    fn t1_an_entry_knows_when_its_function_may_be_tried_again() {
+        let entry = Stored {
+            retry_at: 99,
+            ..stored(None)
+        };
+        assert_eq!(Stored::read(entry.write("k", 0), "k", 100), Ok(entry));
     }
 
     #[cfg(feature = "compression")]
     #[test]
     fn f2_a_body_that_claims_more_than_the_limit_is_refused() {
         let mut bytes = stored(Some(vec![b'a'; 5000])).write("k", 1024);
-        assert!(bytes.len() < 200);
+        assert!(bytes.len() < 250);
         assert_eq!(
             Stored::read(bytes.clone(), "k", 4999),
             Err(Unreadable::Compression)
         );
-        bytes[25..29].copy_from_slice(&u32::MAX.to_le_bytes());
+        bytes[66..70].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(Stored::read(bytes, "k", usize::MAX), Err(Unreadable::Compression));
     }
 
@@ -266,8 +364,8 @@ mod tests {
         fn f3_arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), header in any::<bool>()) {
             let mut bytes = bytes;
             if header && bytes.len() > 5 {
-                bytes[..3].copy_from_slice(&[0xCA, 0xC1, 1]);
-                bytes[3] &= 3;
+                bytes[..3].copy_from_slice(&[0xCA, 0xC1, 2]);
+                bytes[3] &= 7;
                 bytes[4] = 1;
             }
             let _ = Stored::read(bytes, "k", 1000);

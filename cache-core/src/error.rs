@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What can go wrong in a call on a [`CacheManager`](crate::CacheManager).
 ///
@@ -51,13 +52,27 @@ impl std::error::Error for CacheError {}
 #[derive(Debug, Clone)]
 pub struct SharedError {
     message: Arc<str>,
+    timed_out: bool,
 }
 
 impl SharedError {
     pub(crate) fn new(message: impl Into<Arc<str>>) -> Self {
         Self {
             message: message.into(),
+            timed_out: false,
         }
+    }
+
+    pub(crate) fn timed_out(function: &str, most: Duration) -> Self {
+        Self {
+            message: format!("`{function}` took longer than its `hard_timeout` of {most:?}").into(),
+            timed_out: true,
+        }
+    }
+
+    /// Whether this is not an error of the function, but of its `hard_timeout`.
+    pub fn is_timeout(&self) -> bool {
+        self.timed_out
     }
 }
 

@@ -14,17 +14,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock;
-use crate::codec::{Encoded, Value};
+use crate::codec::Content;
+use crate::generations::Snapshot;
 
 /// What a run came to, for those who waited.
 #[derive(Clone)]
 pub(crate) enum Outcome {
-    /// The function's value.
-    Value(Value),
-    /// The bytes of a value of no known type.
-    Encoded(Arc<Encoded>),
-    /// The function gave `None`.
-    Absent,
+    /// The function's value, or that of the shared tier.
+    Loaded(Content),
+    /// An older value, to be served in its place.
+    Stale(Content),
     /// The function failed, and its error can be shared.
     Failed(Arc<dyn Any + Send + Sync>),
     /// The function failed with an error that cannot be shared: each who waited runs for itself.
@@ -43,6 +42,10 @@ impl Outcome {
 pub(crate) struct Flight {
     pub(crate) key: Arc<str>,
     pub(crate) hash: u64,
+    /// What the load depends on, as it stood when it began.
+    generations: Box<[Snapshot]>,
+    /// The name of the load in the shared tier; 0 where there is none.
+    pub(crate) token: u64,
     /// Loads of one store are numbered as they start, so that an older one cannot replace a newer one's result.
     pub(crate) number: u64,
     /// Whether later callers may share it. A run that its own function started, or that follows an error that
@@ -56,11 +59,15 @@ pub(crate) struct Flight {
     polled: AtomicU64,
     inner: Mutex<Inner>,
     changed: Notify,
+    /// For a leader who waits for another process.
+    called: Notify,
 }
 
 struct Inner {
     state: State,
     waiting: usize,
+    /// What those who come are served while the load goes on.
+    offered: Option<Content>,
 }
 
 enum State {
@@ -75,12 +82,21 @@ pub(crate) enum Joined {
     Wait(Waiter),
 }
 
+/// What a new load is known by and depends on.
+#[derive(Default)]
+pub(crate) struct Terms {
+    pub(crate) generations: Box<[Snapshot]>,
+    pub(crate) token: u64,
+}
+
 impl Flight {
     /// A new flight with its first leader.
-    pub(crate) fn start(key: Arc<str>, hash: u64, number: u64, shared: bool) -> Lead {
+    pub(crate) fn start(key: Arc<str>, hash: u64, number: u64, shared: bool, terms: &Terms) -> Lead {
         let flight = Arc::new(Self {
             key,
             hash,
+            generations: terms.generations.clone(),
+            token: terms.token,
             number,
             shared: AtomicBool::new(shared),
             fenced: AtomicBool::new(false),
@@ -89,8 +105,10 @@ impl Flight {
             inner: Mutex::new(Inner {
                 state: State::Led { by: 0 },
                 waiting: 0,
+                offered: None,
             }),
             changed: Notify::new(),
+            called: Notify::new(),
         });
         Lead {
             flight,
@@ -144,9 +162,32 @@ impl Flight {
         !self.is_fenced() && !self.muted.load(Ordering::SeqCst)
     }
 
-    /// Whether a caller who comes may join.
+    /// Whether a caller who comes may join: not after an invalidation of what the load depends on.
     pub(crate) fn is_shared(&self) -> bool {
-        self.shared.load(Ordering::SeqCst)
+        self.shared.load(Ordering::SeqCst) && self.generations.iter().all(Snapshot::stands)
+    }
+
+    /// Serves those who wait and those who come with an older value, while the load goes on.
+    pub(crate) fn offer(&self, content: Content) {
+        self.lock().offered = Some(content);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for a while, or until something is heard about the key.
+    pub(crate) async fn until_called(&self, most: Duration) {
+        let mut called = pin!(self.called.notified());
+        called.as_mut().enable();
+        let _ = tokio::time::timeout(most, called).await;
+    }
+
+    /// Something was heard about the key.
+    pub(crate) fn call(&self) {
+        self.called.notify_waiters();
+    }
+
+    /// A sign of life of the leader.
+    pub(crate) fn is_polled(&self) {
+        self.polled.store(clock::now(), Ordering::Relaxed);
     }
 
     /// Lets nobody else join. The caller holds the lock of the key's shard.
@@ -213,7 +254,7 @@ impl Lead {
         context: &mut Context<'_>,
         poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<()> {
-        self.flight.polled.store(clock::now(), Ordering::Relaxed);
+        self.flight.is_polled();
         let running = Running::enter(&self.flight);
         let polled = catch_unwind(AssertUnwindSafe(|| poll(context)));
         drop(running);
@@ -275,6 +316,9 @@ impl Waiter {
             changed.as_mut().enable();
             let left = {
                 let mut inner = self.flight.lock();
+                if let (Some(content), State::Led { .. }) = (&inner.offered, &inner.state) {
+                    return Ok(Outcome::Stale(content.clone()));
+                }
                 match &inner.state {
                     State::Done(outcome) => return Ok(outcome.clone()),
                     State::Abandoned => return Err(self.flight.take(&mut inner)),

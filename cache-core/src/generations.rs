@@ -1,53 +1,90 @@
-//! Names that many entries share, each with a nonce: an entry counts only while the nonces it was loaded under stand.
-//! Invalidating a name replaces its nonce, whatever the number of entries. Invariant: a nonce is never used twice, so
-//! one that was lost cannot bring anything back.
+//! Names that many entries share: tags, functions, namespaces. Each has a nonce in the shared tier and a version in this
+//! process; an entry counts only while those it was loaded under stand. Invalidating a name replaces both, whatever the
+//! number of entries. Invariant: neither is ever used twice, so one that was lost cannot bring anything back.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock;
 
-/// The nonce of one name, as far as this process knows.
+/// What this process knows of one name.
 #[derive(Debug)]
 pub(crate) struct Generation {
     pub(crate) name: Arc<str>,
-    nonce: AtomicU64,
-    /// When the server was asked for it last; zero for never.
-    asked: AtomicU64,
+    /// Changes with every invalidation that this process hears of. What is in memory is held against it.
+    version: AtomicU64,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The nonce in the shared tier. What comes from there is held against it.
+    nonce: Option<u64>,
+    /// When the shared tier was asked for it last; zero for never.
+    asked: u64,
 }
 
 impl Generation {
-    pub(crate) fn nonce(&self) -> u64 {
-        self.nonce.load(Ordering::SeqCst)
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
     }
 
-    /// Takes over what the server says, unless the nonce has changed since it was asked.
-    pub(crate) fn learn(&self, before: u64, nonce: u64) {
-        if self
-            .nonce
-            .compare_exchange(before, nonce, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok()
-        {
-            self.asked.store(clock::now(), Ordering::Relaxed);
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it stands, with the nonce if that was asked for less than `age` milliseconds ago.
+    pub(crate) fn snapshot(self: &Arc<Self>, age: u64) -> Snapshot {
+        let known = self.known();
+        let recent = known.asked != 0 && clock::now().saturating_sub(known.asked) < age;
+        Snapshot {
+            generation: Arc::clone(self),
+            version: self.version(),
+            nonce: known.nonce.filter(|_| recent),
         }
     }
 
-    /// Replaces the nonce: all that was loaded under the earlier one is gone.
+    /// Takes over what the shared tier says, unless there was an invalidation since it was asked at `before`. A nonce
+    /// other than the one that was known means that one was missed.
+    pub(crate) fn learn(&self, before: u64, nonce: u64) {
+        let mut known = self.known();
+        if self.version() != before {
+            return;
+        }
+        if known.nonce.is_some_and(|earlier| earlier != nonce) {
+            self.version.fetch_add(1, Ordering::SeqCst);
+        }
+        *known = Known {
+            nonce: Some(nonce),
+            asked: clock::now(),
+        };
+    }
+
+    /// All that was loaded under an earlier nonce is gone.
     pub(crate) fn replace(&self, nonce: u64) {
-        self.nonce.store(nonce, Ordering::SeqCst);
-        self.asked.store(clock::now(), Ordering::Relaxed);
+        let mut known = self.known();
+        if known.nonce != Some(nonce) {
+            self.version.fetch_add(1, Ordering::SeqCst);
+        }
+        *known = Known {
+            nonce: Some(nonce),
+            asked: clock::now(),
+        };
     }
 
-    /// Whether the server has to be asked again.
-    pub(crate) fn is_outdated(&self, age: u64) -> bool {
-        let asked = self.asked.load(Ordering::Relaxed);
-        asked == 0 || clock::now().saturating_sub(asked) >= age
+    /// All that was loaded before is gone, and the shared tier is asked again.
+    fn forget(&self) {
+        let mut known = self.known();
+        self.version.fetch_add(1, Ordering::SeqCst);
+        *known = Known::default();
     }
 
+    /// Has the shared tier asked again at the next use.
     pub(crate) fn distrust(&self) {
-        self.asked.store(0, Ordering::Relaxed);
+        self.known().asked = 0;
     }
 }
 
@@ -55,12 +92,15 @@ impl Generation {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) generation: Arc<Generation>,
-    pub(crate) nonce: u64,
+    version: u64,
+    /// The nonce in the shared tier, where it is known.
+    pub(crate) nonce: Option<u64>,
 }
 
 impl Snapshot {
+    #[inline]
     pub(crate) fn stands(&self) -> bool {
-        self.generation.nonce() == self.nonce
+        self.generation.version() == self.version
     }
 }
 
@@ -74,41 +114,49 @@ pub(crate) struct Generations {
 }
 
 impl Generations {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The generation of a name, made when nothing refers to it yet.
     pub(crate) fn of(&self, name: &str) -> Arc<Generation> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table();
         let (map, sweep_at) = &mut *table;
         if let Some(generation) = map.get(name) {
             return Arc::clone(generation);
         }
         if map.len() >= *sweep_at {
-            // What nothing refers to can be made anew: its nonce then differs from every earlier one.
+            // What nothing refers to can be made anew: no entry holds a snapshot of it.
             map.retain(|_, generation| Arc::strong_count(generation) > 1);
             *sweep_at = (map.len() * 2).max(1024);
         }
         let name: Arc<str> = Arc::from(name);
         let generation = Arc::new(Generation {
             name: Arc::clone(&name),
-            nonce: AtomicU64::new(fresh_nonce()),
-            asked: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+            known: Mutex::default(),
         });
         map.insert(name, Arc::clone(&generation));
         generation
     }
 
-    /// Asks the server again for all of them at their next use.
+    /// Asks the shared tier again for all of them at their next use.
     pub(crate) fn distrust(&self) {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.0.values().for_each(|generation| generation.distrust());
+        self.table()
+            .0
+            .values()
+            .for_each(|generation| generation.distrust());
     }
 
-    /// Replaces every nonce.
+    /// All that was loaded under any name is gone.
     pub(crate) fn renew_all(&self) {
-        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.0.values().for_each(|generation| {
-            generation.replace(fresh_nonce());
-            generation.distrust();
-        });
+        self.table().0.values().for_each(|generation| generation.forget());
+    }
+
+    /// The number of names.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.table().0.len()
     }
 }
 
@@ -126,13 +174,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_stands_until_its_generation_is_renewed() {
+    fn g4_a_snapshot_stands_until_its_generation_is_replaced() {
         let generations = Generations::default();
-        let generation = generations.of("org:7");
-        let snapshot = Snapshot {
-            nonce: generation.nonce(),
-            generation,
-        };
+        let snapshot = generations.of("org:7").snapshot(u64::MAX);
         assert!(snapshot.stands());
         generations.of("org:8").replace(fresh_nonce());
         assert!(snapshot.stands());
@@ -143,12 +187,30 @@ mod tests {
     #[test]
     fn g2_what_the_server_said_before_an_invalidation_does_not_undo_it() {
         let generation = Generations::default().of("org:7");
-        let (before, renewed) = (generation.nonce(), fresh_nonce());
+        let (before, renewed) = (generation.version(), fresh_nonce());
         generation.replace(renewed);
         generation.learn(before, 42);
-        assert_eq!(generation.nonce(), renewed);
-        generation.learn(renewed, 42);
-        assert_eq!(generation.nonce(), 42);
+        assert_eq!(generation.snapshot(u64::MAX).nonce, Some(renewed));
+    }
+
+    #[test]
+    fn g5_a_nonce_that_was_lost_ends_what_was_loaded_under_it() {
+        let generation = Generations::default().of("org:7");
+        generation.learn(generation.version(), 41);
+        let snapshot = generation.snapshot(u64::MAX);
+        generation.learn(generation.version(), 41);
+        assert!(snapshot.stands());
+        generation.learn(generation.version(), 42);
+        assert!(!snapshot.stands());
+    }
+
+    #[test]
+    fn the_first_nonce_that_is_learnt_ends_nothing() {
+        let generation = Generations::default().of("org:7");
+        let snapshot = generation.snapshot(u64::MAX);
+        assert_eq!(snapshot.nonce, None);
+        generation.learn(generation.version(), 41);
+        assert!(snapshot.stands());
     }
 
     #[test]
@@ -157,6 +219,6 @@ mod tests {
         for n in 0..100_000 {
             generations.of(&format!("tag:{n}"));
         }
-        assert!(generations.table.lock().unwrap().0.len() <= 2048);
+        assert!(generations.len() <= 2048);
     }
 }

@@ -41,7 +41,7 @@ pub use key::{CacheKey, Integer, Key, KeyWriter};
 pub use manager::{
     CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, PopularSearches, RedisHealth, Set, Warm,
 };
-pub use remote::{BackendError, CacheBackend};
+pub use remote::{BackendError, CacheBackend, Change};
 pub use stats::{FunctionStats, Stats};
 
 #[cfg(feature = "macros")]

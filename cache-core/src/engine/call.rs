@@ -12,11 +12,12 @@ use super::current;
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
 use super::shape::{Coded, Seen, Shape, Share};
 use super::site::Site;
-use crate::CacheManager;
-use crate::codec::{Codec, Encoded, Value};
+use crate::clock;
+use crate::codec::{Codec, Content, Encoded, Value};
+use crate::config::duration::millis;
 use crate::key::KeyWriter;
-use crate::memory::Content;
 use crate::stats::LaneLease;
+use crate::{CacheManager, SharedError};
 
 /// Whether a call reads and writes the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +69,19 @@ fn further<S: Shape, C: Coded, H: Share<S::Ret>>(
     arguments: &KeyWriter,
     render: &dyn Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
-    match by_text(site, C::codec, manager, mode, arguments, render) {
-        (ticket, None) => Err(Miss::new(ticket)),
-        (_, Some(content)) => give::<S>(content, C::codec()).ok_or(Miss::new(None)),
+    let (ticket, content) = by_text(site, C::codec, manager, mode, arguments, render);
+    let Some(content) = content else {
+        return Err(Miss::new(ticket));
+    };
+    let ret = give::<S>(content, C::codec()).ok_or(Miss::new(None))?;
+    match ticket {
+        // It is there, and to be refreshed before it is gone.
+        Some(ticket) => {
+            let mut miss = Miss::new(Some(ticket));
+            miss.served = Some(ret);
+            Err(miss)
+        }
+        None => Ok(ret),
     }
 }
 
@@ -123,36 +134,51 @@ fn by_text(
     let hash = core.memory.hash(key);
     let counters = core.stats.of(site.id(), site.path());
     let short = arguments.short().filter(|_| core.serves(site.tier));
+    let ticket = |background: bool| {
+        Box::new(Ticket {
+            arguments: short.map(Box::from),
+            site: Some(site),
+            codec: codec(),
+            refresh: mode == Mode::Refresh,
+            stale_if_error: site.stale_if_error,
+            background,
+            ..Ticket::new(&core, Arc::from(key), hash, counters)
+        })
+    };
     if mode == Mode::Use && core.serves(site.tier) {
-        let held = core.memory.fresh(hash, key, |entry| entry.content.clone());
-        if let Some(content) = held {
+        let next = clock::now() + millis(core.config.stale_throttle);
+        let held = core.memory.fresh(hash, key, |entry| {
+            // What somebody stored under the key alone may lack what this function is invalidated by.
+            let known = Arc::ptr_eq(&entry.owner, counters);
+            (
+                known,
+                site.refresh_ahead > 0 && entry.is_due(next),
+                entry.content.clone(),
+            )
+        });
+        if let Some((known, due, content)) = held
+            && (known || ticket(false).accepts_what_is_there())
+        {
             if let Some(arguments) = short {
                 core.memory.link(arguments, hash, key, counters);
             }
             counters.hit(LaneLease::SHARED);
-            return (None, Some(content));
+            return (due.then(|| ticket(true)), Some(content));
         }
     }
-    let ticket = Ticket {
-        hash,
-        key: Arc::from(key),
-        arguments: short.map(Box::from),
-        counters: Arc::clone(counters),
-        site: Some(site),
-        codec: codec(),
-        refresh: mode == Mode::Refresh,
-        ttl: None,
-        stale_if_error: None,
-        core,
-    };
-    (Some(Box::new(ticket)), None)
+    (Some(ticket(false)), None)
 }
 
 /// A call that has to run its function, or to wait for one that does.
 pub struct Miss<S: Shape, H> {
     call: Call,
+    patience: Patience,
     /// What this call's own run gave, while it is being stored.
     ret: Option<S::Ret>,
+    /// What the caller gets at once, while the rest goes on in the background.
+    served: Option<S::Ret>,
+    /// What a caller gets whose time is up.
+    timed_out: Option<fn(SharedError) -> S::Ret>,
     types: PhantomData<fn() -> H>,
 }
 
@@ -162,11 +188,24 @@ impl<S: Shape, H> std::fmt::Debug for Miss<S, H> {
     }
 }
 
+/// How a step of a call ended.
+enum Step<R> {
+    /// With its result.
+    Done(R),
+    /// With a result for the caller, while the call goes on.
+    Early(R),
+    /// With nothing left to do in the background.
+    Over,
+}
+
 impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     pub(crate) fn new(ticket: Option<Box<Ticket>>) -> Self {
         Self {
             call: ticket.map_or(Call::Bypass, Call::Start),
+            patience: Patience::default(),
             ret: None,
+            served: None,
+            timed_out: None,
             types: PhantomData,
         }
     }
@@ -179,6 +218,22 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         self
     }
 
+    /// A name that the entry can be invalidated by.
+    pub fn tag(mut self, render: impl FnOnce(&mut KeyWriter)) -> Self {
+        if let Call::Start(ticket) = &mut self.call {
+            let mut writer = KeyWriter::new();
+            render(&mut writer);
+            ticket.tags.push(writer.into_pattern());
+        }
+        self
+    }
+
+    /// The result of a call that the bound on all callers' time was too short for.
+    pub fn hard_timeout(mut self, timed_out: fn(SharedError) -> S::Ret) -> Self {
+        self.timed_out = Some(timed_out);
+        self
+    }
+
     /// The result: of this call's run, or of one that it shares.
     pub async fn load<F, V>(mut self, load: F, verdict: V) -> S::Ret
     where
@@ -187,9 +242,60 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     {
         let mut load = pin!(load);
         std::future::poll_fn(move |context| {
-            self.poll(context, &mut |context| load.as_mut().poll(context), &verdict)
+            loop {
+                match self.poll(context, &mut |context| load.as_mut().poll(context), &verdict) {
+                    Poll::Ready(Step::Done(ret) | Step::Early(ret)) => return Poll::Ready(ret),
+                    // It was left to others in vain.
+                    Poll::Ready(Step::Over) => self.call = Call::Bypass,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
         })
         .await
+    }
+
+    /// As [`load`](Self::load), of a function that may go on after its caller has its value.
+    pub async fn load_in_background<F, V>(mut self, load: F, verdict: V) -> S::Ret
+    where
+        S::Ret: Send + 'static,
+        F: Future<Output = S::Ret> + Send + 'static,
+        V: Fn(&S::Value) -> Verdict + Send + 'static,
+        H: 'static,
+        S: 'static,
+    {
+        let mut load: Pin<Box<dyn Future<Output = S::Ret> + Send>> = Box::pin(load);
+        if let Some(ret) = self.served.take() {
+            current::spawn(self.go_on(load, Box::new(verdict)));
+            return ret;
+        }
+        let (ret, goes_on) = std::future::poll_fn(|context| {
+            loop {
+                match self.poll(context, &mut |context| load.as_mut().poll(context), &verdict) {
+                    Poll::Ready(Step::Done(ret)) => return Poll::Ready((ret, false)),
+                    Poll::Ready(Step::Early(ret)) => return Poll::Ready((ret, true)),
+                    Poll::Ready(Step::Over) => self.call = Call::Bypass,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+        if goes_on {
+            current::spawn(self.go_on(load, Box::new(verdict)));
+        }
+        ret
+    }
+
+    /// What is left of a call whose caller has been served.
+    async fn go_on(
+        mut self,
+        mut load: Pin<Box<dyn Future<Output = S::Ret> + Send>>,
+        verdict: Box<dyn Fn(&S::Value) -> Verdict + Send>,
+    ) {
+        std::future::poll_fn(move |context| {
+            self.poll(context, &mut |context| load.as_mut().poll(context), &*verdict)
+                .map(drop)
+        })
+        .await;
     }
 
     /// One step. The function is polled through a pointer, so that this is compiled once for a type and not for each
@@ -199,30 +305,60 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         context: &mut Context<'_>,
         load: &mut dyn FnMut(&mut Context<'_>) -> Poll<S::Ret>,
         verdict: &dyn Fn(&S::Value) -> Verdict,
-    ) -> Poll<S::Ret> {
+    ) -> Poll<Step<S::Ret>> {
         loop {
             match &mut self.call {
-                Call::Bypass => return load(context),
+                Call::Bypass => return load(context).map(Step::Done),
                 Call::Start(_) => {
                     if let Call::Start(ticket) = std::mem::replace(&mut self.call, Call::Bypass) {
-                        self.call = Call::Begin(Box::pin(begin(ticket)));
+                        self.call = self.patience.start(ticket);
                     }
                 }
                 Call::Begin(begin) => {
-                    let Poll::Ready((ticket, next)) = begin.as_mut().poll(context) else {
-                        return Poll::Pending;
+                    let Poll::Ready((mut ticket, next)) = begin.as_mut().poll(context) else {
+                        match self.patience.wait(context) {
+                            Due::Nothing => return Poll::Pending,
+                            Due::Sign => {}
+                            Due::Soft => {
+                                let stale = self.patience.stale(false);
+                                if let Some(ret) = stale.and_then(|(stale, codec)| give::<S>(stale, codec)) {
+                                    return Poll::Ready(Step::Early(ret));
+                                }
+                            }
+                            Due::Hard => {
+                                self.call = Call::Bypass;
+                                let stale = self.patience.stale(true);
+                                let stale = stale.and_then(|(stale, codec)| give::<S>(stale, codec));
+                                if let Some(ret) = stale.or_else(|| self.too_late()) {
+                                    return Poll::Ready(Step::Done(ret));
+                                }
+                            }
+                        }
+                        continue;
                     };
                     let run = match next {
                         Begun::Run(run) => run,
                         Begun::Content(held) => match give::<S>(held, ticket.codec) {
-                            Some(ret) => return Poll::Ready(ret),
+                            Some(ret) => return Poll::Ready(Step::Done(ret)),
                             // What another function stored under this key is of no use here.
                             None => ticket.alone(),
                         },
+                        Begun::Early(held) => match give::<S>(held, ticket.codec) {
+                            Some(ret) => {
+                                self.call = Call::Start(ticket);
+                                return Poll::Ready(Step::Early(ret));
+                            }
+                            None => {
+                                ticket.lead = None;
+                                ticket.background = false;
+                                ticket.alone()
+                            }
+                        },
                         Begun::Failed(shared) => match H::import(shared.as_ref()) {
-                            Some(ret) => return Poll::Ready(ret),
+                            Some(ret) => return Poll::Ready(Step::Done(ret)),
                             None => ticket.alone(),
                         },
+                        Begun::Nothing => return Poll::Ready(Step::Over),
                     };
                     self.call = Call::Run {
                         ticket,
@@ -230,7 +366,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                         started: Instant::now(),
                     };
                 }
-                Call::Run { run, .. } => {
+                Call::Run { run, ticket, .. } => {
                     let mut output = None;
                     let polled = run.poll(context, &mut |context| match load(context) {
                         Poll::Ready(ret) => {
@@ -239,13 +375,38 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                         }
                         Poll::Pending => Poll::Pending,
                     });
-                    let (Poll::Ready(()), Some(ret)) = (polled, output) else {
-                        return Poll::Pending;
+                    let loaded = if let (Poll::Ready(()), Some(ret)) = (polled, output) {
+                        run.judged = true;
+                        let loaded = loaded::<S, H>(&ret, verdict);
+                        run.judged = false;
+                        self.ret = Some(ret);
+                        loaded
+                    } else {
+                        match self.patience.wait(context) {
+                            Due::Nothing => return Poll::Pending,
+                            Due::Sign => continue,
+                            Due::Soft => {
+                                let codec = ticket.codec;
+                                let stale = ticket.stale_for_the_impatient(Some(run));
+                                let ret = stale.and_then(|content| {
+                                    run.offer(&content);
+                                    give::<S>(content, codec)
+                                });
+                                match ret {
+                                    Some(ret) => return Poll::Ready(Step::Early(ret)),
+                                    None => continue,
+                                }
+                            }
+                            Due::Hard => match self.too_late() {
+                                Some(ret) => {
+                                    let failed = Loaded::Failed(H::export(&ret));
+                                    self.ret = Some(ret);
+                                    failed
+                                }
+                                None => continue,
+                            },
+                        }
                     };
-                    run.judged = true;
-                    let loaded = loaded::<S, H>(&ret, verdict);
-                    run.judged = false;
-                    self.ret = Some(ret);
                     if let Call::Run { ticket, run, started } =
                         std::mem::replace(&mut self.call, Call::Bypass)
                     {
@@ -254,16 +415,37 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                 }
                 Call::Finish(finish) => {
                     let Poll::Ready(stale) = finish.as_mut().poll(context) else {
-                        return Poll::Pending;
+                        match self.patience.wait(context) {
+                            Due::Nothing => return Poll::Pending,
+                            Due::Sign | Due::Soft => continue,
+                            Due::Hard => {}
+                        }
+                        // A value is handed out, and stored without its caller. An error may still be replaced.
+                        match self.ret.take_if(|ret| !matches!(S::see(ret), Seen::Failed)) {
+                            Some(ret) => {
+                                if let Call::Finish(finish) = std::mem::replace(&mut self.call, Call::Bypass)
+                                {
+                                    current::spawn(finish);
+                                }
+                                return Poll::Ready(Step::Done(ret));
+                            }
+                            None => continue,
+                        }
                     };
                     let stale = stale.and_then(|(content, codec)| give::<S>(content, codec));
                     match stale.or(self.ret.take()) {
-                        Some(ret) => return Poll::Ready(ret),
+                        Some(ret) => return Poll::Ready(Step::Done(ret)),
                         None => self.call = Call::Bypass,
                     }
                 }
             }
         }
+    }
+
+    fn too_late(&self) -> Option<S::Ret> {
+        let site = self.patience.shadow.as_ref()?.site?;
+        let most = Duration::from_millis(site.hard_timeout);
+        Some(self.timed_out?(SharedError::timed_out(site.path(), most)))
     }
 }
 
@@ -288,9 +470,105 @@ enum Call {
     Finish(Waiting<Option<(Content, Option<Codec>)>>),
 }
 
-async fn begin(ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {
+async fn begin(mut ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {
     let begun = ticket.begin().await;
     (ticket, begun)
+}
+
+/// What a call does about time: signs of life, and the bounds on its caller's wait.
+#[derive(Default)]
+struct Patience {
+    /// Until when the caller waits for something fresh.
+    soft: Option<tokio::time::Instant>,
+    /// Until when it waits at all.
+    hard: Option<tokio::time::Instant>,
+    sign: Option<tokio::time::Instant>,
+    lease: Duration,
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// What it takes to find an older value while the ticket is on its way; nothing without bounds.
+    shadow: Option<Box<Ticket>>,
+}
+
+/// What it is time for.
+enum Due {
+    Nothing,
+    /// The load is polled, so that those who wait see that it is alive.
+    Sign,
+    Soft,
+    Hard,
+}
+
+impl Patience {
+    /// Begins to count, unless that was done before.
+    fn start(&mut self, mut ticket: Box<Ticket>) -> Call {
+        let bounds = ticket
+            .site
+            .map_or((0, 0), |site| (site.soft_timeout, site.hard_timeout));
+        if bounds != (0, 0) && self.shadow.is_none() {
+            let now = tokio::time::Instant::now();
+            let at = |bound: u64| (bound > 0).then(|| now + Duration::from_millis(bound));
+            (self.soft, self.hard) = (at(bounds.0), at(bounds.1));
+            self.shadow = Some(Box::new(Ticket {
+                site: ticket.site,
+                codec: ticket.codec,
+                stale_if_error: ticket.stale_if_error,
+                ..Ticket::new(
+                    &ticket.core,
+                    Arc::clone(&ticket.key),
+                    ticket.hash,
+                    &ticket.counters,
+                )
+            }));
+        }
+        ticket.soft_deadline = self.soft;
+        self.lease = ticket.core.config.lease;
+        Call::Begin(Box::pin(begin(ticket)))
+    }
+
+    /// Has the task woken when the next thing is due, and tells what is.
+    fn wait(&mut self, context: &mut Context<'_>) -> Due {
+        // Without a runtime there is no timer.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Due::Nothing;
+        }
+        let now = tokio::time::Instant::now();
+        let sign = *self.sign.get_or_insert(now + self.lease / 3);
+        if self.hard.is_some_and(|hard| hard <= now) {
+            self.hard = None;
+            return Due::Hard;
+        }
+        if self.soft.is_some_and(|soft| soft <= now) {
+            self.soft = None;
+            return Due::Soft;
+        }
+        if sign <= now {
+            self.sign = None;
+            return Due::Sign;
+        }
+        let next = [self.soft, self.hard].into_iter().flatten().fold(sign, Ord::min);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));
+        if timer.deadline() != next {
+            timer.as_mut().reset(next);
+        }
+        match timer.as_mut().poll(context) {
+            // It is looked at again at once.
+            Poll::Ready(()) => Due::Sign,
+            Poll::Pending => Due::Nothing,
+        }
+    }
+
+    /// An older value in memory: for a caller whose time is up, or for one who would rather have it than wait.
+    fn stale(&self, failed: bool) -> Option<(Content, Option<Codec>)> {
+        let shadow = self.shadow.as_ref()?;
+        let content = if failed {
+            shadow.stale_for_the_failed()?
+        } else {
+            shadow.stale_for_the_impatient(None)?
+        };
+        Some((content, shadow.codec))
+    }
 }
 
 fn loaded<S: Shape, H: Share<S::Ret>>(ret: &S::Ret, verdict: &dyn Fn(&S::Value) -> Verdict) -> Loaded {

@@ -8,8 +8,8 @@ use super::Core;
 use super::remove::Name;
 use crate::clock;
 use crate::config::duration::millis;
-use crate::remote::Remote;
 use crate::remote::redis::{Ears, Message};
+use crate::remote::{News, Remote};
 
 impl Core {
     /// Starts listening to other processes, unless that goes on already.
@@ -34,8 +34,16 @@ impl Core {
 
 impl Ears for Core {
     fn heard(&self, message: Option<Message>) {
+        if let Some(Message {
+            kind: News::LOADED,
+            name,
+            ..
+        }) = &message
+        {
+            self.memory.call(name);
+            return;
+        }
         match message.and_then(|message| Name::of_news(message.kind, message.name)) {
-            Some(Name::Tag(tag, _)) => self.distrust_tag(&tag),
             Some(name) => {
                 self.forget(&name);
             }

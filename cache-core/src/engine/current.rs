@@ -59,6 +59,18 @@ pub(crate) fn get() -> Arc<Core> {
     with(None, |core, _| Arc::clone(core))
 }
 
+/// Has work go on by itself, under the manager of the surrounding scope. Without a runtime it is given up.
+pub(crate) fn spawn(work: impl Future<Output = impl Send + 'static> + Send + 'static) {
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        return;
+    };
+    let around = LOCAL.try_with(|local| local.try_borrow().ok()?.scope.clone());
+    match around {
+        Ok(Some(core)) => drop(runtime.spawn(scope(core, work))),
+        _ => drop(runtime.spawn(work)),
+    }
+}
+
 /// The installed manager, made from the environment when there is none; this thread remembers it.
 #[cold]
 fn installed() -> Arc<Core> {

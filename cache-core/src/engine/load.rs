@@ -1,22 +1,35 @@
-//! A call that found nothing fresh in memory: joining or leading the load of its key, asking the shared tier, and
-//! storing what the function gave. It knows no types. Invariants: a load is over for those who wait before the caller
-//! has its value; what is dropped on the way leaves no flight behind.
+//! A call that found nothing fresh in memory: joining or leading the load of its key, asking the shared tier, claiming the
+//! key there, and storing what the function gave. It knows no types. Invariants: a load is over for those who wait before
+//! the caller has its value; nothing is stored whose claim or generations do not stand; what is dropped on the way leaves
+//! neither a flight nor a claim behind.
 
 use std::any::Any;
+use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::site::Site;
-use super::{Core, Found, Keep, Tier, Wanted};
-use crate::codec::{Codec, Value};
+use super::{Core, Fetched, Found, Keep, Tier, Wanted};
+use crate::clock;
+use crate::codec::{Codec, Content, Value};
 use crate::config::duration::millis;
-use crate::engine::remove::Name;
-use crate::flight::{Flight, Joined, Lead, Outcome, Waiter, panic_again};
-use crate::memory::{Admission, Committed, Content, Draft};
-use crate::remote::{Budget, Remote};
+use crate::engine::remove::{Name, generation};
+use crate::flight::{Flight, Joined, Lead, Outcome, Terms, Waiter, panic_again};
+use crate::generations::{Snapshot, fresh_nonce};
+use crate::memory::{Admission, Committed, Draft};
+use crate::remote::guard::{Aim, Claim, Claimed, End};
+use crate::remote::{Budget, News, Remote};
 use crate::stats::Counters;
+
+/// How often the key is looked at while a load of another process holds it: at first, and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(200);
+/// The loads of other processes that one call waits for.
+const MOST_WAITS: u32 = 2;
+/// The entries that may come while a key is being claimed and turn out to be of no use.
+const MOST_USELESS: u32 = 3;
 
 /// What a call wants, once a hit is out of the question.
 pub(crate) struct Ticket {
@@ -32,17 +45,30 @@ pub(crate) struct Ticket {
     /// Load and store, whatever is there.
     pub(crate) refresh: bool,
     pub(crate) ttl: Option<Duration>,
-    pub(crate) stale_if_error: Option<Duration>,
+    /// How long past its TTL a value is served when the function fails, in milliseconds.
+    pub(crate) stale_if_error: u64,
+    /// The names that the entry can be invalidated by.
+    pub(crate) tags: Vec<String>,
+    /// Nobody waits for this call: it refreshes what its caller was served.
+    pub(crate) background: bool,
+    /// The lead of a load whose caller has been served.
+    pub(crate) lead: Option<Lead>,
+    /// When the caller is served an older value, if there is one.
+    pub(crate) soft_deadline: Option<tokio::time::Instant>,
 }
 
 /// How a call goes on.
 pub(crate) enum Begun {
     /// With a value that is there.
     Content(Content),
+    /// With an older value, while a load goes on in the background.
+    Early(Content),
     /// With another call's error.
     Failed(Arc<dyn Any + Send + Sync>),
     /// With its own run of the function.
     Run(Run),
+    /// Not at all: another process refreshes what the caller was served.
+    Nothing,
 }
 
 /// What the caller's run of the function gave.
@@ -91,19 +117,28 @@ pub(crate) struct Run {
     lead: Option<Lead>,
     flight: Arc<Flight>,
     budget: Budget,
-    /// What may be served if the function fails.
-    stale: Option<Content>,
+    /// What the load depends on, as it stood before the function began.
+    generations: Box<[Snapshot]>,
+    /// Whether the key is held for this load in the shared tier.
+    claimed: bool,
+    /// When it was last said there that this load is alive.
+    alive: Instant,
+    /// An older value that was in the shared tier.
+    stale: Option<Draft>,
     /// Set while the user's closures look at the value: a panic in them is one of the function.
     pub(crate) judged: bool,
 }
 
 impl Run {
-    fn new(core: &Arc<Core>, lead: Lead, budget: Budget) -> Self {
+    fn new(core: &Arc<Core>, lead: Lead, generations: Box<[Snapshot]>) -> Self {
         Self {
             core: Arc::clone(core),
             flight: Arc::clone(lead.flight()),
             lead: Some(lead),
-            budget,
+            budget: core.budget(),
+            generations,
+            claimed: false,
+            alive: Instant::now(),
             stale: None,
             judged: false,
         }
@@ -115,17 +150,87 @@ impl Run {
         context: &mut Context<'_>,
         poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<()> {
+        if self.claimed && self.alive.elapsed() >= self.core.config.lease / 3 {
+            self.alive = Instant::now();
+            self.in_shared_tier(|core, remote, key, token| async move {
+                let mut budget = core.budget();
+                let lease = core.config.lease;
+                // Without it the claim ends early, and the result is not stored.
+                let _ = remote.renew(&key, token, lease, &mut budget).await;
+            });
+        }
         match &mut self.lead {
             Some(lead) => lead.poll(context, poll),
             None => poll(context),
         }
     }
 
+    /// Does something about the claim that nobody waits for.
+    fn in_shared_tier<F>(&self, work: impl FnOnce(Arc<Core>, Remote, String, u64) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if let (Some(remote), Ok(runtime)) = (&self.core.remote, tokio::runtime::Handle::try_current()) {
+            let key = self.core.full_key(&self.flight.key);
+            runtime.spawn(work(
+                Arc::clone(&self.core),
+                remote.clone(),
+                key,
+                self.flight.token,
+            ));
+        }
+    }
+
+    /// Tells those who wait. Who comes now is told the same, until the result is stored.
+    fn tell(&mut self, outcome: Outcome) {
+        if let Some(mut lead) = self.lead.take() {
+            lead.end(outcome);
+        }
+    }
+
     /// Tells those who wait, and lets nobody else join.
     fn end(&mut self, outcome: Outcome) {
-        if let Some(mut lead) = self.lead.take() {
+        if self.lead.is_some() {
             self.core.memory.close(&self.flight);
-            lead.end(outcome);
+            self.tell(outcome);
+        }
+    }
+
+    /// Whether all that the load depends on is as it was.
+    fn stands(&self) -> bool {
+        !self.flight.is_fenced() && self.generations.iter().all(Snapshot::stands)
+    }
+
+    /// Serves those who wait for this load with an older value.
+    pub(crate) fn offer(&self, content: &Content) {
+        self.flight.offer(content.clone());
+    }
+
+    /// Gives the claim back.
+    async fn release(&mut self, end: End) {
+        if !self.claimed {
+            return;
+        }
+        if let Some(remote) = &self.core.remote {
+            let key = self.core.full_key(&self.flight.key);
+            // If it cannot be told, the lease ends by itself.
+            let news = News::loaded(&self.flight.key);
+            let _ = remote
+                .release(&key, self.flight.token, end, &news, &mut self.budget)
+                .await;
+        }
+        self.claimed = false;
+    }
+
+    fn release_later(&mut self) {
+        if std::mem::take(&mut self.claimed) {
+            let news = News::loaded(&self.flight.key);
+            self.in_shared_tier(|core, remote, key, token| async move {
+                let mut budget = core.budget();
+                let _ = remote
+                    .release(&key, token, End::Dropped, &news, &mut budget)
+                    .await;
+            });
         }
     }
 }
@@ -140,9 +245,15 @@ impl Drop for Run {
                     )));
                 }
                 drop(lead);
-                self.core.memory.land_if_idle(&self.flight);
+                // Whoever takes the flight over goes on with its claim.
+                if self.core.memory.land_if_idle(&self.flight) {
+                    self.release_later();
+                }
             }
-            None => self.core.memory.land(&self.flight),
+            None => {
+                self.core.memory.land(&self.flight);
+                self.release_later();
+            }
         }
     }
 }
@@ -165,87 +276,195 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A write to the shared tier. If it is fenced and nobody is left to take it back, that is done in the background.
-struct Writing<'a> {
-    ticket: &'a Ticket,
-    flight: Arc<Flight>,
-    done: bool,
-}
-
-impl Drop for Writing<'_> {
-    fn drop(&mut self) {
-        if !self.done && self.flight.is_fenced() {
-            self.ticket
-                .core
-                .invalidate_later(Name::Key(self.ticket.key.to_string()));
+impl Ticket {
+    /// A ticket for a key, with nothing said.
+    pub(crate) fn new(core: &Arc<Core>, key: Arc<str>, hash: u64, counters: &Arc<Counters>) -> Self {
+        Self {
+            core: Arc::clone(core),
+            key,
+            hash,
+            arguments: None,
+            counters: Arc::clone(counters),
+            site: None,
+            codec: None,
+            refresh: false,
+            ttl: None,
+            stale_if_error: 0,
+            tags: Vec::new(),
+            background: false,
+            lead: None,
+            soft_deadline: None,
         }
     }
-}
 
-impl Ticket {
     fn tier(&self) -> Tier {
         self.site.map_or(Tier::Both, |site| site.tier)
     }
 
+    fn stale_while_revalidate(&self) -> u64 {
+        self.site.map_or(0, |site| site.stale_while_revalidate)
+    }
+
+    /// What the entry can be invalidated by: its function, its namespace, its tags.
+    fn names(&self) -> Vec<String> {
+        let Some(site) = self.site else {
+            return Core::names_of(&self.key, &self.tags);
+        };
+        let namespace = self.key.split(':').next().unwrap_or_default();
+        let mut names = Vec::with_capacity(2 + self.tags.len());
+        names.push(generation::of_function(site.path, site.template, namespace));
+        names.push(generation::of_namespace(namespace));
+        names.extend(self.tags.iter().map(|tag| generation::of_tag(tag)));
+        names
+    }
+
+    fn terms(&self, names: &[String]) -> Terms {
+        Terms {
+            generations: self.core.standing(names, false),
+            token: if self.core.shared(self.tier()).is_some() {
+                fresh_nonce()
+            } else {
+                0
+            },
+        }
+    }
+
+    /// What memory has that is not fresh, but may be served for up to `window` milliseconds past its TTL.
+    fn stale_in_memory(&self, window: u64) -> Option<(Content, u64)> {
+        let now = clock::now();
+        let held = self.core.memory.any(self.hash, &self.key, |entry| {
+            (entry.value_until <= now && now < entry.value_until.saturating_add(window))
+                .then(|| (entry.content.clone(), entry.retry_at()))
+        });
+        held.flatten()
+    }
+
+    fn serve_stale(&self, content: Content) -> Begun {
+        self.count_stale();
+        Begun::Content(content)
+    }
+
+    fn count_stale(&self) {
+        self.counters.stale_served.fetch_add(1, Relaxed);
+        tracing::debug!(
+            function = self.site.map(Site::path),
+            stale = true,
+            "a value past its TTL is served"
+        );
+    }
+
     /// Finds out how the call goes on. The first of several gets to run its function.
-    pub(crate) async fn begin(&self) -> Begun {
-        let core = &self.core;
+    pub(crate) async fn begin(&mut self) -> Begun {
+        let core = Arc::clone(&self.core);
+        let names = self.names();
         if self.refresh {
             self.counters.misses.fetch_add(1, Relaxed);
-            return Begun::Run(Run::new(
-                core,
-                core.memory.load_alone(self.hash, &self.key),
-                core.budget(),
-            ));
+            return Begun::Run(self.replace(&names).await);
         }
-        let in_memory = core.in_memory(self.tier());
-        let lead = loop {
-            match core.memory.admit(self.hash, &self.key, in_memory) {
-                Admission::Ready => {
-                    if let Some(content) = core
-                        .memory
-                        .fresh(self.hash, &self.key, |entry| entry.content.clone())
-                    {
-                        self.counters.hit(crate::stats::LaneLease::SHARED);
-                        return Begun::Content(content);
-                    }
-                }
-                Admission::Joined(Joined::Lead(lead)) => break lead,
-                Admission::Joined(Joined::Wait(waiter)) => {
-                    let waiting = Waiting {
-                        core,
-                        waiter: Some(waiter),
-                    };
-                    let Some(waiter) = &waiting.waiter else { continue };
-                    match waiter.wait(core.config.lease).await {
-                        Ok(outcome) => {
-                            self.counters.misses.fetch_add(1, Relaxed);
-                            return self.follow(outcome);
-                        }
-                        Err(lead) => break lead,
-                    }
-                }
+        if !self.background && self.stale_if_error > 0 {
+            // The function has just failed; it is left in peace for a while.
+            let stale = self.stale_in_memory(self.stale_if_error);
+            if let Some((content, _)) = stale.filter(|(_, retry_at)| *retry_at > clock::now()) {
+                return self.serve_stale(content);
             }
+        }
+        let lead = match self.lead.take() {
+            Some(lead) => lead,
+            None => match self.board(&core, &names).await {
+                Ok(lead) => lead,
+                Err(begun) => return begun,
+            },
         };
-        let mut run = Run::new(core, lead, core.budget());
+        let window = self.stale_while_revalidate();
+        if !self.background
+            && window > 0
+            && let Some((content, _)) = self.stale_in_memory(window)
+        {
+            return self.serve_early(&lead.flight().clone(), content, lead);
+        }
+        let generations = core.standing(&names, true);
+        let mut run = Run::new(&core, lead, generations);
         if let Some(remote) = core.shared(self.tier()) {
             #[cfg(feature = "redis")]
             core.listen();
-            match self.ask(remote, &mut run).await {
-                Found::Fresh(content) => {
-                    self.counters.redis_hits.fetch_add(1, Relaxed);
-                    run.end(outcome_of(&content));
-                    return Begun::Content(content);
-                }
-                Found::Stale(content) => run.stale = Some(content),
-                Found::Nothing => {}
+            if let Some(begun) = self.ask(remote, &mut run, &names).await {
+                return begun;
             }
         }
         self.counters.misses.fetch_add(1, Relaxed);
         Begun::Run(run)
     }
 
-    fn commit(&self, run: &Run, draft: Draft) -> Committed {
+    /// Serves an older value; the load goes on without its caller.
+    fn serve_early(&mut self, flight: &Flight, content: Content, lead: Lead) -> Begun {
+        flight.offer(content.clone());
+        self.count_stale();
+        self.lead = Some(lead);
+        self.background = true;
+        Begun::Early(content)
+    }
+
+    /// Takes the lead of the load, or waits for the one who has it.
+    async fn board(&self, core: &Arc<Core>, names: &[String]) -> Result<Lead, Begun> {
+        let fresh_wanted = core.in_memory(self.tier()) && !self.background;
+        let terms = self.terms(names);
+        loop {
+            match core.memory.admit(self.hash, &self.key, fresh_wanted, &terms) {
+                Admission::Ready => {
+                    let held = core
+                        .memory
+                        .fresh(self.hash, &self.key, |entry| entry.content.clone());
+                    if let Some(content) = held {
+                        self.counters.hit(crate::stats::LaneLease::SHARED);
+                        return Err(Begun::Content(content));
+                    }
+                }
+                Admission::Joined(Joined::Lead(lead)) => return Ok(lead),
+                Admission::Joined(Joined::Wait(waiter)) => {
+                    let waiting = Waiting {
+                        core,
+                        waiter: Some(waiter),
+                    };
+                    if self.background {
+                        return Err(Begun::Nothing);
+                    }
+                    let Some(waiter) = &waiting.waiter else { continue };
+                    match waiter.wait(core.config.lease).await {
+                        Ok(outcome) => {
+                            self.counters.misses.fetch_add(1, Relaxed);
+                            return Err(self.follow(outcome));
+                        }
+                        Err(lead) => return Ok(lead),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A load that replaces whatever is there.
+    async fn replace(&self, names: &[String]) -> Run {
+        let core = &self.core;
+        let lead = core.memory.load_alone(self.hash, &self.key, &self.terms(names));
+        let mut run = Run::new(core, lead, Box::default());
+        let Some(remote) = core.shared(self.tier()) else {
+            run.generations = core.standing(names, true);
+            return run;
+        };
+        #[cfg(feature = "redis")]
+        core.listen();
+        run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
+        if let Some(claim) = self.claim(&run, Aim::Replace, Vec::new()) {
+            let key = core.full_key(&self.key);
+            let claimed = remote.claim(&key, &claim, &mut run.budget).await;
+            run.claimed = claimed == Ok(Claimed::Granted);
+        }
+        run
+    }
+
+    fn commit(&self, run: &Run, mut draft: Draft) -> Committed {
+        if let Some(site) = self.site.filter(|site| site.refresh_ahead > 0) {
+            draft.refresh_at = refresh_at(&draft, site);
+        }
         let committed = self.core.memory.commit(&run.flight, draft);
         if committed == Committed::Stored
             && let Some(arguments) = &self.arguments
@@ -257,36 +476,158 @@ impl Ticket {
         committed
     }
 
-    async fn ask(&self, remote: &Remote, run: &mut Run) -> Found {
-        let wanted = Wanted {
+    /// Looks for the entry in the shared tier, and claims its key there. Nothing is given when the function is to run.
+    async fn ask(&mut self, remote: &Remote, run: &mut Run, names: &[String]) -> Option<Begun> {
+        let core = Arc::clone(&self.core);
+        let wanted = self.wanted(names);
+        let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
+        let mut seen = Vec::new();
+        if let Some(begun) = self.consider(run, fetched, &mut seen) {
+            return Some(begun);
+        }
+        run.generations = core.standing(names, false);
+        let aim = if self.background { Aim::Refresh } else { Aim::Fill };
+        let mut claim = self.claim(run, aim, seen)?;
+        let full = core.full_key(&self.key);
+        let began = Instant::now();
+        let (mut waits, mut useless) = (0, 0);
+        loop {
+            match remote.claim(&full, &claim, &mut run.budget).await {
+                Ok(Claimed::Granted) => {
+                    run.claimed = true;
+                    run.alive = Instant::now();
+                    return None;
+                }
+                // Everybody whom that failure concerns runs for itself, and at once.
+                Ok(Claimed::Failed) | Err(_) => return None,
+                Ok(Claimed::Found(bytes)) => {
+                    let wanted = self.wanted(names);
+                    let fetched = core
+                        .decode(remote, &self.key, bytes, &wanted, &mut run.budget)
+                        .await;
+                    if let Some(begun) = self.consider(run, fetched, &mut claim.seen) {
+                        return Some(begun);
+                    }
+                    useless += 1;
+                    if useless > MOST_USELESS {
+                        return None;
+                    }
+                }
+                Ok(Claimed::Held { by, left }) => {
+                    if self.background {
+                        return Some(Begun::Nothing);
+                    }
+                    if by != claim.waited {
+                        claim.waited = by;
+                        waits += 1;
+                        if waits > MOST_WAITS {
+                            return None;
+                        }
+                    }
+                    let waited = began.elapsed();
+                    let soft = self
+                        .soft_deadline
+                        .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
+                    if soft && let Some(draft) = run.stale.take() {
+                        let lead = run.lead.take()?;
+                        return Some(self.serve_early(&run.flight, draft.content, lead));
+                    }
+                    run.flight.is_polled();
+                    let look = (waited / 8)
+                        .clamp(FIRST_LOOK, LAST_LOOK)
+                        .min(left.max(FIRST_LOOK));
+                    run.flight.until_called(look).await;
+                }
+            }
+        }
+    }
+
+    fn wanted<'a>(&'a self, names: &'a [String]) -> Wanted<'a> {
+        Wanted {
             codec: self.codec,
             version: self.site.map(|site| site.version),
+            names,
             counters: &self.counters,
-        };
-        let (found, draft) = self.core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
-        if let Some(draft) = draft
-            && self.core.in_memory(self.tier())
-        {
-            self.commit(run, draft);
         }
-        found
+    }
+
+    /// Whether what was read ends the search. `seen` becomes the head of an entry that this load is to replace.
+    fn consider(&mut self, run: &mut Run, fetched: Fetched, seen: &mut Vec<u8>) -> Option<Begun> {
+        match fetched.found {
+            Found::Fresh(draft) => {
+                let due = self
+                    .site
+                    .is_some_and(|site| self.background && clock::now() >= refresh_at(&draft, site));
+                if due {
+                    *seen = fetched.seen;
+                    return None;
+                }
+                let content = draft.content.clone();
+                if self.core.in_memory(self.tier()) {
+                    self.commit(run, draft);
+                }
+                self.counters.redis_hits.fetch_add(1, Relaxed);
+                run.end(Outcome::Loaded(content.clone()));
+                Some(Begun::Content(content))
+            }
+            Found::Stale(draft) => {
+                seen.clear();
+                let content = draft.content.clone();
+                let now = clock::now();
+                let within = |window: u64| now < draft.value_until.saturating_add(window);
+                if self.background && draft.retry_at > now {
+                    return Some(Begun::Nothing);
+                }
+                if draft.retry_at > now && within(self.stale_if_error) {
+                    run.end(Outcome::Stale(content.clone()));
+                    return Some(self.serve_stale(content));
+                }
+                if !self.background && within(self.stale_while_revalidate()) {
+                    if self.core.in_memory(self.tier()) {
+                        self.commit(run, draft);
+                    }
+                    let lead = run.lead.take()?;
+                    return Some(self.serve_early(&run.flight, content, lead));
+                }
+                run.stale = Some(draft);
+                None
+            }
+            Found::Nothing => {
+                *seen = fetched.seen;
+                None
+            }
+        }
+    }
+
+    /// What the key is claimed with. Nothing where a generation is not known: the result could not be invalidated.
+    fn claim(&self, run: &Run, aim: Aim, seen: Vec<u8>) -> Option<Claim> {
+        let mut terms = Terms64::default();
+        terms.write(&self.site.map_or(0, |site| site.version).to_le_bytes());
+        if let Some(codec) = self.codec {
+            terms.write(&self.core.shape_of(codec).to_le_bytes());
+        }
+        for snapshot in &run.generations {
+            terms.write(snapshot.generation.name.as_bytes());
+            terms.write(&snapshot.nonce?.to_le_bytes());
+        }
+        Some(Claim {
+            token: run.flight.token,
+            terms: terms.finish(),
+            lease: self.core.config.lease,
+            aim,
+            seen,
+            waited: 0,
+        })
     }
 
     /// What another call's run means for this one.
     fn follow(&self, outcome: Outcome) -> Begun {
         match outcome {
-            Outcome::Value(value) => {
+            Outcome::Loaded(content) => {
                 self.counters.coalesced.fetch_add(1, Relaxed);
-                Begun::Content(Content::Value(value))
+                Begun::Content(content)
             }
-            Outcome::Encoded(content) => {
-                self.counters.coalesced.fetch_add(1, Relaxed);
-                Begun::Content(Content::Encoded(content))
-            }
-            Outcome::Absent => {
-                self.counters.coalesced.fetch_add(1, Relaxed);
-                Begun::Content(Content::Absent)
-            }
+            Outcome::Stale(content) => self.serve_stale(content),
             Outcome::Failed(error) => {
                 self.counters.coalesced.fetch_add(1, Relaxed);
                 Begun::Failed(error)
@@ -298,8 +639,10 @@ impl Ticket {
 
     /// A run that nobody shares.
     pub(crate) fn alone(&self) -> Run {
-        let lead = self.core.memory.load_alone(self.hash, &self.key);
-        Run::new(&self.core, lead, self.core.budget())
+        let names = self.names();
+        let terms = self.terms(&names);
+        let lead = self.core.memory.load_alone(self.hash, &self.key, &terms);
+        Run::new(&self.core, lead, terms.generations)
     }
 
     /// Stores what the function gave and tells those who wait. Gives a stale value to serve instead of an error.
@@ -320,14 +663,14 @@ impl Ticket {
             u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
             Relaxed,
         );
-        let (content, ttl, size, outcome) = match loaded {
+        let (content, ttl, size) = match loaded {
             Loaded::Failed(shared) => {
                 counters.errors.fetch_add(1, Relaxed);
-                return self.fall_back(run, shared);
+                return self.fall_back(run, shared).await;
             }
             Loaded::Absent => {
                 let ttl = self.site.and_then(|site| site.none_ttl).unwrap_or(0);
-                (Content::Absent, ttl, 0, Outcome::Absent)
+                (Content::Absent, ttl, 0)
             }
             Loaded::Value { value, size, verdict } => {
                 let ttl = if verdict.store && self.is_short_enough(&value) {
@@ -335,46 +678,102 @@ impl Ticket {
                 } else {
                     0
                 };
-                (
-                    Content::Value(Arc::clone(&value)),
-                    ttl,
-                    size,
-                    Outcome::Value(value),
-                )
+                (Content::Value(value), ttl, size)
             }
         };
         // A caller who was thought dead and replaced by one who has ended meanwhile has nothing to say any more.
         let open = run.lead.as_ref().is_some_and(Lead::is_open);
         if ttl == 0 || !open {
-            run.end(outcome);
+            run.end(Outcome::Loaded(content));
             if self.refresh && open {
                 // What is there is not what the function gives now.
+                let mut budget = self.core.budget();
                 self.core
-                    .invalidate(Name::Key(self.key.to_string()), &mut run.budget)
+                    .invalidate(Name::Key(self.key.to_string()), &mut budget)
                     .await;
+                run.claimed = false;
+            } else if open {
+                // Those who wait in other processes need not wait for one another.
+                let throttle = Duration::ZERO;
+                run.release(End::Failed { throttle }).await;
             }
             return None;
         }
-        let stale = self.stale_if_error.map_or(0, millis);
         let keep = Keep {
             content,
             ttl,
-            stale,
+            stale: self.stale_if_error.max(self.stale_while_revalidate()),
             tier: self.tier(),
             version: self.site.map_or(0, |site| site.version),
-            generations: Box::default(),
+            shape: 0,
+            generations: run.generations.clone(),
             encoded: None,
             size,
         };
-        self.keep(run, keep, outcome).await;
+        self.keep(run, keep).await;
         None
     }
 
-    async fn keep(&self, mut run: Run, mut keep: Keep, outcome: Outcome) {
+    /// Stores a value: in the shared tier first, and in memory only if it was not refused there.
+    async fn keep(&self, mut run: Run, mut keep: Keep) {
         let core = &self.core;
         let remote = core.shared(keep.tier);
-        if (remote.is_some() || core.memory.weighs())
-            && let (Content::Value(value), Some(codec)) = (&keep.content, self.codec)
+        run.tell(Outcome::Loaded(keep.content.clone()));
+        self.encode(remote, &mut keep);
+        let payload = keep.encoded.take();
+        let fits = payload
+            .as_ref()
+            .map_or(matches!(keep.content, Content::Absent), |bytes| {
+                bytes.len() <= core.config.max_value_bytes
+            });
+        let mut may_hold = true;
+        if let Some(remote) = remote {
+            let stored = if run.claimed && fits && run.stands() {
+                Core::stored(&keep, remote, run.flight.token, payload)
+            } else {
+                None
+            };
+            let mut written = false;
+            if let Some(stored) = stored {
+                let bytes = stored.write(&self.key, core.config.compression_threshold);
+                let length = bytes.len() as u64;
+                let full = core.full_key(&self.key);
+                let life = Duration::from_millis(keep.ttl + keep.stale);
+                let (token, news) = (run.flight.token, News::loaded(&self.key));
+                match remote
+                    .commit(&full, token, bytes, life, &news, &mut run.budget)
+                    .await
+                {
+                    Ok(true) => {
+                        run.claimed = false;
+                        written = true;
+                        self.counters.bytes.fetch_add(length, Relaxed);
+                    }
+                    // The key was deleted or taken over by a newer load meanwhile.
+                    Ok(false) => {
+                        run.claimed = false;
+                        may_hold = false;
+                    }
+                    // It may still arrive, if the claim then stands.
+                    Err(_) => {}
+                }
+            }
+            if self.refresh && may_hold && !written {
+                // What is there is older.
+                core.invalidate_later(Name::Key(self.key.to_string()));
+            }
+        }
+        if may_hold && core.in_memory(keep.tier) {
+            self.commit(&run, core.draft(&keep, &self.counters));
+        }
+        let throttle = Duration::ZERO;
+        run.release(End::Failed { throttle }).await;
+    }
+
+    /// Writes the value, where that is needed.
+    fn encode(&self, remote: Option<&Remote>, keep: &mut Keep) {
+        if let (Content::Value(value), Some(codec)) = (&keep.content, self.codec)
+            && (remote.is_some() || self.core.memory.weighs())
         {
             match (codec.encode)(value.as_ref()) {
                 Ok(bytes) => {
@@ -391,94 +790,101 @@ impl Ticket {
                     );
                 }
             }
-        }
-        let in_memory = core.in_memory(keep.tier);
-        let mut outrun = false;
-        if in_memory {
-            outrun = self.commit(&run, core.draft(&keep, &self.counters)) == Committed::Outrun;
-            run.end(outcome.clone());
-        }
-        let absent = matches!(keep.content, Content::Absent);
-        let payload = keep.encoded.take();
-        let fits = payload
-            .as_ref()
-            .map_or(absent, |bytes| bytes.len() <= core.config.max_value_bytes);
-        if let Some(remote) = remote.filter(|_| fits && !outrun) {
-            let bytes =
-                Core::stored(&keep, remote, payload).write(&self.key, core.config.compression_threshold);
-            let full = core.full_key(&self.key);
-            let life = Duration::from_millis(keep.ttl + keep.stale);
-            if !run.flight.is_fenced() {
-                self.counters.bytes.fetch_add(bytes.len() as u64, Relaxed);
-                // An invalidation may pass between this question and the write, or this caller may leave.
-                let mut writing = Writing {
-                    ticket: self,
-                    flight: Arc::clone(&run.flight),
-                    done: false,
-                };
-                let written = remote.set(&full, bytes, life, &mut run.budget).await;
-                if run.flight.is_fenced() {
-                    core.invalidate(Name::Key(self.key.to_string()), &mut core.budget())
-                        .await;
-                }
-                writing.done = true;
-                if written.is_err() && remote.is_up() {
-                    // It was refused or came too late; what is there is older.
-                    core.invalidate_later(Name::Key(self.key.to_string()));
-                }
+            if remote.is_some() {
+                keep.shape = self.core.shape_of(codec);
             }
-        }
-        if !in_memory {
-            run.end(outcome);
         }
     }
 
     /// The function failed: what is stale is served if that was asked for, else all get the error.
-    fn fall_back(&self, mut run: Run, shared: Option<Arc<dyn Any + Send + Sync>>) -> Option<Content> {
-        if self.stale_if_error.is_some() {
-            let stale = self
-                .core
-                .memory
-                .any(self.hash, &self.key, |entry| {
-                    (entry.content.clone(), entry.serve_until(), entry.size())
-                })
-                .map(|(content, until, size)| (content, until.saturating_sub(crate::clock::now()), size))
-                .or_else(|| {
-                    run.stale
-                        .take()
-                        .map(|content| (content, millis(self.core.config.stale_throttle), 0))
-                });
-            if let Some((content, left, size)) = stale {
-                self.counters.stale_served.fetch_add(1, Relaxed);
-                // Until the next try, callers are served from memory without waiting for another failure.
-                let now = crate::clock::now();
-                let draft = Draft {
-                    content: content.clone(),
-                    fresh_until: now + left.min(millis(self.core.config.stale_throttle)),
-                    serve_until: now + left,
-                    remaining: left,
-                    generations: Box::default(),
-                    size,
-                    local: self.core.remote.is_none(),
-                    owner: Arc::clone(&self.counters),
-                };
-                if self.core.in_memory(self.tier()) {
-                    self.commit(&run, draft);
-                }
-                run.end(outcome_of(&content));
-                return Some(content);
-            }
+    async fn fall_back(&self, mut run: Run, shared: Option<Arc<dyn Any + Send + Sync>>) -> Option<Content> {
+        let window = self.stale_if_error;
+        let peace = self.core.config.stale_throttle;
+        let until = clock::now() + millis(peace);
+        let stale = self.stale_to_serve(&mut run, window);
+        let throttle = if stale.is_some() || self.background {
+            // Until then the function is not tried again, here or elsewhere.
+            self.core.memory.retry_later(self.hash, &self.key, until);
+            peace
+        } else {
+            Duration::ZERO
+        };
+        if let Some(content) = &stale {
+            self.count_stale();
+            run.end(Outcome::Stale(content.clone()));
+        } else {
+            run.end(shared.map_or(Outcome::FailedAlone, Outcome::Failed));
         }
-        run.end(shared.map_or(Outcome::FailedAlone, Outcome::Failed));
-        None
+        run.release(End::Failed { throttle }).await;
+        stale
+    }
+
+    /// An older value that may be served for `window` milliseconds past its TTL, wherever it is.
+    fn stale_to_serve(&self, run: &mut Run, window: u64) -> Option<Content> {
+        if window == 0 {
+            return None;
+        }
+        if let Some((content, _)) = self.stale_in_memory(window) {
+            return Some(content);
+        }
+        let draft = run.stale.take().filter(|draft| {
+            clock::now() < draft.value_until.saturating_add(window)
+                && draft.generations.iter().all(Snapshot::stands)
+                && !run.flight.is_fenced()
+        })?;
+        let content = draft.content.clone();
+        if self.core.in_memory(self.tier()) {
+            self.commit(run, draft);
+        }
+        Some(content)
+    }
+
+    /// An older value for a caller whose patience is at its end.
+    pub(crate) fn stale_for_the_impatient(&self, run: Option<&mut Run>) -> Option<Content> {
+        let window = self.stale_if_error.max(self.stale_while_revalidate());
+        let content = match run {
+            Some(run) => self.stale_to_serve(run, window)?,
+            None => self.stale_in_memory(window)?.0,
+        };
+        self.count_stale();
+        Some(content)
+    }
+
+    /// An older value for a caller whose time is up.
+    pub(crate) fn stale_for_the_failed(&self) -> Option<Content> {
+        let (content, _) = self.stale_in_memory(self.stale_if_error)?;
+        self.count_stale();
+        Some(content)
+    }
+
+    /// Whether the entry in memory can be invalidated by all that this call's function can be invalidated by.
+    pub(crate) fn accepts_what_is_there(&self) -> bool {
+        let names = self.names();
+        let held = self.core.memory.any(self.hash, &self.key, |entry| {
+            super::is_meant_for(
+                |name| {
+                    entry
+                        .generations
+                        .iter()
+                        .any(|snapshot| *snapshot.generation.name == *name)
+                },
+                &names,
+            )
+        });
+        held == Some(true)
     }
 
     /// What was said, else what the attribute says, else what holds for the namespace: all that a key begins with.
     fn ttl(&self, said: Option<Duration>) -> u64 {
-        said.or(self.ttl)
+        let ttl = said
+            .or(self.ttl)
             .map(millis)
             .or(self.site.and_then(|site| site.ttl))
-            .unwrap_or_else(|| millis(self.core.default_ttl(&self.key)))
+            .unwrap_or_else(|| millis(self.core.default_ttl(&self.key)));
+        let jitter = self.site.map_or(0, |site| u64::from(site.jitter));
+        let most = part_of(ttl, jitter);
+        // What is stored at the same time does not expire at the same time.
+        ttl - if most == 0 { 0 } else { fresh_nonce() % (most + 1) }
     }
 
     fn is_short_enough(&self, value: &Value) -> bool {
@@ -490,10 +896,36 @@ impl Ticket {
     }
 }
 
-fn outcome_of(content: &Content) -> Outcome {
-    match content {
-        Content::Value(value) => Outcome::Value(Arc::clone(value)),
-        Content::Encoded(encoded) => Outcome::Encoded(Arc::clone(encoded)),
-        Content::Absent => Outcome::Absent,
+/// So many millionths of a duration.
+fn part_of(duration: u64, millionths: u64) -> u64 {
+    u64::try_from(u128::from(duration) * u128::from(millionths) / 1_000_000).unwrap_or(u64::MAX)
+}
+
+/// When a value is to be refreshed though it is fresh.
+fn refresh_at(draft: &Draft, site: &Site) -> u64 {
+    let ttl = draft.value_until.saturating_sub(draft.born);
+    draft
+        .born
+        .saturating_add(part_of(ttl, u64::from(site.refresh_ahead)))
+}
+
+/// The FNV-1a hash, which is the same in every process.
+struct Terms64(u64);
+
+impl Default for Terms64 {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Terms64 {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

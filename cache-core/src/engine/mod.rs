@@ -12,20 +12,23 @@ pub(crate) mod remove;
 pub(crate) mod shape;
 pub(crate) mod site;
 
-use std::sync::Arc;
+use std::any::TypeId;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::CacheError;
-use crate::codec::{Codec, Encoded};
+use crate::codec::{Codec, Content, Encoded};
 use crate::config::duration::millis;
 use crate::config::{BackendMode, Config};
-use crate::entry::Stored;
-use crate::generations::{Generations, Snapshot};
-use crate::memory::{Content, Draft, MemoryStore};
+use crate::entry::{self, Stored, Unreadable};
+use crate::generations::{Generation, Generations, Snapshot, fresh_nonce};
+use crate::memory::{Draft, MemoryStore};
 use crate::remote::{Budget, Remote, Store};
 use crate::stats::{Counters, StatsTable};
 use crate::{clock, remote};
+use remove::generation;
 
 /// Everything that one manager is.
 pub(crate) struct Core {
@@ -37,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) generations: Generations,
     pub(crate) popular: popular::Popular,
     pub(crate) pending: remove::Pending,
+    /// The shapes of types, as far as they were asked for.
+    shapes: Mutex<HashMap<TypeId, u64>>,
     /// Which tiers a hit in memory may come from, by [`Tier`]; none when the cache is off.
     serves: [AtomicBool; 3],
     closed: AtomicBool,
@@ -53,11 +58,29 @@ pub(crate) enum Tier {
     Redis,
 }
 
-/// What the shared tier had for a key.
+/// What the shared tier had for a key, as memory is to hold it.
 pub(crate) enum Found {
-    Fresh(Content),
-    Stale(Content),
+    Fresh(Draft),
+    /// It may be served, but is not fresh any more.
+    Stale(Draft),
     Nothing,
+}
+
+/// What was read from the shared tier.
+pub(crate) struct Fetched {
+    pub(crate) found: Found,
+    /// The head of the bytes that were there.
+    pub(crate) seen: Vec<u8>,
+    /// Whether these bytes are of no use to anybody, so that they are to go.
+    pub(crate) unreadable: bool,
+}
+
+impl Fetched {
+    const NOTHING: Self = Self {
+        found: Found::Nothing,
+        seen: Vec::new(),
+        unreadable: false,
+    };
 }
 
 /// Everything about a value that is about to be stored.
@@ -69,6 +92,7 @@ pub(crate) struct Keep {
     pub(crate) stale: u64,
     pub(crate) tier: Tier,
     pub(crate) version: u32,
+    pub(crate) shape: u64,
     pub(crate) generations: Box<[Snapshot]>,
     /// The encoded value, as far as it was made.
     pub(crate) encoded: Option<Vec<u8>>,
@@ -99,6 +123,7 @@ impl Core {
             generations: Generations::default(),
             popular: popular::Popular::default(),
             pending: remove::Pending::default(),
+            shapes: Mutex::default(),
             serves: Default::default(),
             closed: AtomicBool::new(false),
             config,
@@ -185,9 +210,12 @@ impl Core {
         let now = clock::now();
         Draft {
             content: keep.content.clone(),
+            born: now,
             fresh_until: now + self.memory_life(keep.ttl, keep.tier),
+            value_until: now + keep.ttl,
             serve_until: now + self.memory_life(keep.ttl + keep.stale, keep.tier),
-            remaining: keep.ttl,
+            retry_at: 0,
+            refresh_at: u64::MAX,
             generations: keep.generations.clone(),
             size: keep.size,
             local: self.shared(keep.tier).is_none(),
@@ -195,41 +223,80 @@ impl Core {
         }
     }
 
-    /// What the shared tier is to hold of a value.
-    pub(crate) fn stored(keep: &Keep, remote: &Remote, payload: Option<Vec<u8>>) -> Stored {
+    /// What the shared tier is to hold of a value. Nothing where a generation is not known there: the value could not be
+    /// invalidated.
+    pub(crate) fn stored(
+        keep: &Keep,
+        remote: &Remote,
+        token: u64,
+        payload: Option<Vec<u8>>,
+    ) -> Option<Stored> {
         let now = remote.now();
-        Stored {
+        let generations = keep
+            .generations
+            .iter()
+            .map(|snapshot| Some((snapshot.generation.name.to_string(), snapshot.nonce?)))
+            .collect::<Option<_>>()?;
+        Some(Stored {
             version: keep.version,
+            born: now,
             fresh_until: now.saturating_add(keep.ttl),
             serve_until: now.saturating_add(keep.ttl).saturating_add(keep.stale),
-            generations: keep
-                .generations
-                .iter()
-                .map(|snapshot| (snapshot.generation.name.to_string(), snapshot.nonce))
-                .collect(),
+            token,
+            retry_at: 0,
+            shape: keep.shape,
+            generations,
             payload,
-        }
+        })
     }
 
-    /// Reads an entry of the shared tier. What is fresh also comes with what memory is to hold of it.
+    /// The shape of the values of a codec, found at its first use.
+    pub(crate) fn shape_of(&self, codec: Codec) -> u64 {
+        let of = (codec.of)();
+        let known = |table: &HashMap<TypeId, u64>| table.get(&of).copied();
+        if let Some(shape) = known(&self.shapes.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return shape;
+        }
+        let shape = (codec.shape)();
+        self.shapes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(of, shape);
+        shape
+    }
+
+    /// Reads an entry of the shared tier.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
         remote: &Remote,
         key: &str,
         wanted: &Wanted<'_>,
         budget: &mut Budget,
-    ) -> (Found, Option<Draft>) {
+    ) -> Fetched {
         // Redis still has what an invalidation that it did not take was about.
         if !self.pending.is_empty() {
             self.repeat();
             if self.pending.covers(key) {
-                return (Found::Nothing, None);
+                return Fetched::NOTHING;
             }
         }
         let full = self.full_key(key);
-        match remote.get(&full, budget).await {
+        let unknown = self.unknown(remote, wanted.names);
+        let bytes = if unknown.is_empty() {
+            remote.get(&full, budget).await
+        } else {
+            let (before, asked) = self.questions(&unknown);
+            match remote.get_and_learn(&full, &asked, budget).await {
+                Ok((bytes, nonces)) => {
+                    learn(&unknown, &before, &nonces);
+                    Ok(bytes)
+                }
+                Err(unavailable) => Err(unavailable),
+            }
+        };
+        match bytes {
             Ok(Some(bytes)) => self.decode(remote, key, bytes, wanted, budget).await,
-            Ok(None) | Err(_) => (Found::Nothing, None),
+            Ok(None) | Err(_) => Fetched::NOTHING,
         }
     }
 
@@ -241,24 +308,48 @@ impl Core {
         bytes: Vec<u8>,
         wanted: &Wanted<'_>,
         budget: &mut Budget,
-    ) -> (Found, Option<Draft>) {
+    ) -> Fetched {
+        let mut fetched = Fetched {
+            seen: entry::head(&bytes).to_vec(),
+            ..Fetched::NOTHING
+        };
         let length = bytes.len();
         let counters = wanted.counters;
+        let namespace = || key.split(':').next();
         let stored = match Stored::read(bytes, key, self.config.max_value_bytes) {
             Ok(stored) => stored,
+            Err(Unreadable::Leased) => return fetched,
             Err(reason) => {
                 counters.errors.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(%reason, namespace = key.split(':').next(), "an entry cannot be read; it counts as a miss");
-                return (Found::Nothing, None);
+                tracing::debug!(%reason, namespace = namespace(), "an entry cannot be read; it counts as a miss");
+                fetched.unreadable = true;
+                return fetched;
             }
         };
         let now = remote.now();
         if stored.serve_until <= now || wanted.version.is_some_and(|version| version != stored.version) {
-            return (Found::Nothing, None);
+            return fetched;
+        }
+        let has = |name: &str| stored.generations.iter().any(|(other, _)| other == name);
+        if !is_meant_for(has, wanted.names) {
+            return fetched;
         }
         let Some(generations) = self.snapshots_of(remote, &stored.generations, budget).await else {
-            return (Found::Nothing, None);
+            return fetched;
         };
+        if let Some(codec) = wanted.codec
+            && stored.shape != 0
+            && stored.payload.is_some()
+            && stored.shape != self.shape_of(codec)
+        {
+            counters.errors.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(
+                namespace = namespace(),
+                "an entry was written from a type of another shape; it counts as a miss"
+            );
+            fetched.unreadable = true;
+            return fetched;
+        }
         let size = stored.payload.as_ref().map_or(0, Vec::len);
         let content = match (stored.payload, wanted.codec) {
             (None, _) => Content::Absent,
@@ -272,29 +363,41 @@ impl Core {
                     counters.errors.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(
                         reason,
-                        namespace = key.split(':').next(),
+                        namespace = namespace(),
                         "an entry does not decode; it counts as a miss"
                     );
-                    return (Found::Nothing, None);
+                    fetched.unreadable = true;
+                    return fetched;
                 }
             },
         };
         counters.bytes.fetch_add(length as u64, Ordering::Relaxed);
-        if stored.fresh_until <= now {
-            return (Found::Stale(content), None);
-        }
         let local = clock::now();
+        let here = |time: u64| local.saturating_add(time).saturating_sub(now);
+        let fresh_for = stored.fresh_until.saturating_sub(now);
         let draft = Draft {
-            content: content.clone(),
-            fresh_until: local + self.memory_life(stored.fresh_until - now, Tier::Both),
+            content,
+            born: here(stored.born),
+            fresh_until: local + self.memory_life(fresh_for, Tier::Both),
+            value_until: here(stored.fresh_until),
             serve_until: local + self.memory_life(stored.serve_until - now, Tier::Both),
-            remaining: stored.fresh_until - now,
+            retry_at: if stored.retry_at > now {
+                here(stored.retry_at)
+            } else {
+                0
+            },
+            refresh_at: u64::MAX,
             generations,
             size,
             local: false,
             owner: Arc::clone(counters),
         };
-        (Found::Fresh(content), Some(draft))
+        fetched.found = if fresh_for == 0 {
+            Found::Stale(draft)
+        } else {
+            Found::Fresh(draft)
+        };
+        fetched
     }
 
     /// The snapshots that an entry was stored with, if all of them still stand.
@@ -304,68 +407,128 @@ impl Core {
         stored: &[(String, u64)],
         budget: &mut Budget,
     ) -> Option<Box<[Snapshot]>> {
-        if stored.is_empty() {
-            return Some(Box::default());
-        }
-        let names: Vec<&str> = stored.iter().map(|(name, _)| name.as_str()).collect();
-        let current = self.snapshots(Some(remote), &names, budget).await?;
+        let names: Vec<String> = stored.iter().map(|(name, _)| name.clone()).collect();
+        let current = self.snapshots(Some(remote), &names, budget).await;
         let stand = current
             .iter()
             .zip(stored)
-            .all(|(snapshot, (_, nonce))| snapshot.nonce == *nonce);
+            .all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
         stand.then_some(current)
     }
 
-    /// The current nonces of some names. Nothing when the shared tier has them and does not answer.
+    /// How long what is known of a nonce is taken for granted, in milliseconds.
+    fn nonce_age(&self, remote: &Remote) -> u64 {
+        // Where no invalidation of others is heard, the shared tier is asked every time.
+        if remote.is_deaf() {
+            0
+        } else {
+            millis(self.config.memory_ttl)
+        }
+    }
+
+    /// Those of some generations whose nonces the shared tier has to be asked for.
+    fn unknown(&self, remote: &Remote, names: &[String]) -> Vec<Arc<Generation>> {
+        let age = self.nonce_age(remote);
+        names
+            .iter()
+            // The shared tier still has the nonce that an invalidation it did not take is about.
+            .filter(|name| !self.pending.covers_generation(name))
+            .map(|name| self.generations.of(name))
+            .filter(|generation| generation.snapshot(age).nonce.is_none())
+            .collect()
+    }
+
+    /// What the shared tier is asked, and how things stood before.
+    fn questions(&self, generations: &[Arc<Generation>]) -> (Vec<u64>, Vec<(String, u64)>) {
+        generations
+            .iter()
+            .map(|generation| {
+                let question = (self.full_key(&generation.name), fresh_nonce());
+                (generation.version(), question)
+            })
+            .unzip()
+    }
+
+    /// How some generations stand. Nonces that the shared tier does not tell are missing.
     pub(crate) async fn snapshots(
         &self,
         remote: Option<&Remote>,
-        names: &[&str],
+        names: &[String],
         budget: &mut Budget,
-    ) -> Option<Box<[Snapshot]>> {
-        let generations: Vec<_> = names.iter().map(|name| self.generations.of(name)).collect();
-        match remote {
-            #[cfg(feature = "redis")]
-            Some(Remote::Redis(redis)) => {
-                let age = millis(self.config.memory_ttl);
-                // The server still has the nonce that an invalidation it did not take is about.
-                if names.iter().any(|name| self.pending.covers_tag(name)) {
-                    return None;
+    ) -> Box<[Snapshot]> {
+        let mut missing = false;
+        if let Some(remote) = remote {
+            let unknown = self.unknown(remote, names);
+            if !unknown.is_empty() {
+                let (before, asked) = self.questions(&unknown);
+                match remote.learn(&asked, budget).await {
+                    Ok(nonces) => learn(&unknown, &before, &nonces),
+                    Err(_) => missing = true,
                 }
-                if generations.iter().any(|generation| generation.is_outdated(age)) {
-                    let before: Vec<u64> = generations.iter().map(|generation| generation.nonce()).collect();
-                    let keys: Vec<String> = names.iter().map(|name| self.full_key(name)).collect();
-                    let fresh: Vec<u64> = names.iter().map(|_| crate::generations::fresh_nonce()).collect();
-                    let nonces = redis.generations(&keys, &fresh, budget).await.ok()?;
-                    for ((generation, before), nonce) in generations.iter().zip(before).zip(nonces) {
-                        generation.learn(before, nonce);
-                    }
-                }
-            }
-            _ => {
-                let _ = budget;
             }
         }
-        Some(
-            generations
-                .into_iter()
-                .map(|generation| Snapshot {
-                    nonce: generation.nonce(),
-                    generation,
-                })
-                .collect(),
-        )
+        self.standing(names, missing)
     }
+
+    /// How some generations stand, as far as is known here.
+    pub(crate) fn standing(&self, names: &[String], without_nonces: bool) -> Box<[Snapshot]> {
+        names
+            .iter()
+            .map(|name| {
+                let known = !without_nonces && !self.pending.covers_generation(name);
+                self.generations
+                    .of(name)
+                    .snapshot(if known { u64::MAX } else { 0 })
+            })
+            .collect()
+    }
+
+    /// The generations of what is stored under a key alone.
+    pub(crate) fn names_of(key: &str, tags: &[String]) -> Vec<String> {
+        let namespace = key.split(':').next().unwrap_or_default();
+        let mut names = vec![
+            generation::of_no_function(namespace),
+            generation::of_namespace(namespace),
+        ];
+        names.extend(tags.iter().map(|tag| generation::of_tag(tag)));
+        names
+    }
+
+    /// Removes bytes that cannot be read, unless something else has taken their place.
+    pub(crate) async fn discard(&self, remote: &Remote, key: &str, fetched: &Fetched, budget: &mut Budget) {
+        if fetched.unreadable {
+            // It is a miss already; if it cannot be removed now, the next reader tries again.
+            let _ = remote.discard(&self.full_key(key), &fetched.seen, budget).await;
+        }
+    }
+}
+
+fn learn(generations: &[Arc<Generation>], before: &[u64], nonces: &[u64]) {
+    for ((generation, before), nonce) in generations.iter().zip(before).zip(nonces) {
+        generation.learn(*before, *nonce);
+    }
+}
+
+/// Whether an entry can be invalidated by all that its reader can be invalidated by: it has the same generations, or was
+/// stored under the key alone and has the others.
+fn is_meant_for(has: impl Fn(&str) -> bool, names: &[String]) -> bool {
+    let Some((function, others)) = names.split_first() else {
+        return true;
+    };
+    others.iter().all(|name| has(name))
+        && (has(function)
+            || names
+                .get(1)
+                .and_then(|name| name.strip_prefix("%ns:"))
+                .is_some_and(|namespace| has(&generation::of_no_function(namespace))))
 }
 
 /// Under what terms an entry of the shared tier is of use.
 pub(crate) struct Wanted<'a> {
     pub(crate) codec: Option<Codec>,
     pub(crate) version: Option<u32>,
+    /// The generations that the reader can be invalidated by, that of the function and that of the namespace first; none
+    /// for one who takes what there is.
+    pub(crate) names: &'a [String],
     pub(crate) counters: &'a Arc<Counters>,
-}
-
-/// The name of a tag's generation; no template can write it.
-pub(crate) fn tag_name(tag: &str) -> String {
-    format!("%tag:{tag}")
 }

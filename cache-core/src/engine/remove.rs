@@ -8,49 +8,124 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::{Core, tag_name};
+use super::Core;
 use crate::generations::fresh_nonce;
 use crate::remote::{Budget, News, Remote, Unavailable};
 use crate::{clock, glob};
 
 /// What is invalidated.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) enum Name {
     Key(String),
     Pattern(String),
-    /// With the nonce that takes the place of the earlier one, wherever it is known.
-    Tag(String, u64),
+    /// All that was loaded under a generation, with the nonce that takes the place of the earlier one wherever it is known.
+    Generation(String, u64),
     All,
 }
 
 impl Name {
-    pub(crate) fn tag(tag: String) -> Self {
-        Self::Tag(tag, fresh_nonce())
+    pub(crate) fn tag(tag: &str) -> Self {
+        Self::Generation(generation::of_tag(tag), fresh_nonce())
     }
 
-    fn news(&self) -> News {
-        let (kind, name) = match self {
-            Self::Key(key) => (b'k', key.as_str()),
-            Self::Pattern(pattern) => (b'p', pattern.as_str()),
-            Self::Tag(tag, _) => (b't', tag.as_str()),
-            Self::All => (b'a', ""),
-        };
-        News {
-            kind,
-            name: name.to_owned(),
+    /// What a pattern of an attribute matches: one key, a namespace, or what the shared tier has to look for.
+    pub(crate) fn matching(pattern: String) -> Self {
+        if !glob::is_pattern(&pattern) {
+            return Self::Key(pattern);
+        }
+        match pattern.strip_suffix(":*") {
+            Some(namespace) if !namespace.contains(':') && !glob::is_pattern(namespace) => {
+                Self::Generation(generation::of_namespace(namespace), fresh_nonce())
+            }
+            _ => Self::Pattern(pattern),
         }
     }
 
+    /// All entries of a function, and those that were stored under its keys without it.
+    pub(crate) fn function(path: &str, template: &str, namespace: &str) -> [Self; 2] {
+        [
+            generation::of_function(path, template, namespace),
+            generation::of_no_function(namespace),
+        ]
+        .map(|name| Self::Generation(name, fresh_nonce()))
+    }
+
+    /// Whether both are about the same.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(a), Self::Key(b))
+            | (Self::Pattern(a), Self::Pattern(b))
+            | (Self::Generation(a, _), Self::Generation(b, _)) => a == b,
+            (Self::All, Self::All) => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn news(&self) -> News {
+        let (kind, name) = match self {
+            Self::Key(key) => (b'k', key.clone()),
+            Self::Pattern(pattern) => (b'p', pattern.clone()),
+            Self::Generation(name, nonce) => (b'g', format!("{nonce} {name}")),
+            Self::All => (b'a', String::new()),
+        };
+        News { kind, name }
+    }
+
     /// What another process invalidated, if it is known here.
-    #[cfg(feature = "redis")]
     pub(super) fn of_news(kind: u8, name: String) -> Option<Self> {
         match kind {
             b'k' => Some(Self::Key(name)),
             b'p' => Some(Self::Pattern(name)),
-            b't' => Some(Self::tag(name)),
+            b'g' => {
+                let (nonce, name) = name.split_once(' ')?;
+                Some(Self::Generation(name.to_owned(), nonce.parse().ok()?))
+            }
             b'a' => Some(Self::All),
             _ => None,
         }
+    }
+}
+
+/// The names of generations. None of them can be written by a template.
+pub(crate) mod generation {
+    /// Entries with a tag.
+    pub(crate) fn of_tag(tag: &str) -> String {
+        format!("%tag:{tag}")
+    }
+
+    /// Entries whose keys begin with a namespace.
+    pub(crate) fn of_namespace(namespace: &str) -> String {
+        format!("%ns:{namespace}")
+    }
+
+    /// Entries of a function. Functions whose templates differ in the names of their arguments alone have the same keys,
+    /// and are one here; a digest has the path of its function in it.
+    pub(crate) fn of_function(path: &str, template: &str, namespace: &str) -> String {
+        if template.ends_with("{query_hash}") {
+            return format!("%of:{path}");
+        }
+        let rest = template.strip_prefix(namespace).unwrap_or(template);
+        let mut name = format!("%of:{namespace}");
+        let mut inside = false;
+        for c in rest.chars() {
+            match c {
+                '{' => inside = true,
+                '}' => {
+                    inside = false;
+                    if !name.ends_with('*') {
+                        name.push('*');
+                    }
+                }
+                _ if inside => {}
+                c => name.push(c),
+            }
+        }
+        name
+    }
+
+    /// Entries that were stored under their key alone.
+    pub(crate) fn of_no_function(namespace: &str) -> String {
+        format!("%of:{namespace}")
     }
 }
 
@@ -87,15 +162,15 @@ impl Pending {
             Name::Pattern(pattern) => {
                 glob::matches(pattern.as_bytes(), key.as_bytes()) || crate::key::is_shortened(key)
             }
-            Name::Tag(..) => false,
+            Name::Generation(..) => false,
             Name::All => true,
         })
     }
 
     /// Whether the nonce of a generation is still to be told.
-    pub(crate) fn covers_tag(&self, generation: &str) -> bool {
+    pub(crate) fn covers_generation(&self, generation: &str) -> bool {
         self.lock().iter().any(|(name, _)| match name {
-            Name::Tag(tag, _) => tag_name(tag) == generation,
+            Name::Generation(name, _) => name == generation,
             Name::All => true,
             Name::Key(_) | Name::Pattern(_) => false,
         })
@@ -103,7 +178,7 @@ impl Pending {
 
     fn add(&self, name: Name) {
         let mut queue = self.lock();
-        queue.retain(|(other, _)| *other != name);
+        queue.retain(|(other, _)| !other.is_like(&name));
         if queue.len() >= MOST_PENDING {
             queue.clear();
             queue.push_back((Name::All, clock::now() + GIVE_UP));
@@ -173,15 +248,6 @@ impl Core {
         self.repeat();
     }
 
-    /// Another process invalidated a tag: its nonce is asked for again, and what was loaded under the one that is known
-    /// here counts no more.
-    #[cfg(feature = "redis")]
-    pub(super) fn distrust_tag(&self, tag: &str) {
-        let generation = self.generations.of(&tag_name(tag));
-        generation.replace(fresh_nonce());
-        generation.distrust();
-    }
-
     /// Invalidates in this process. Gives the keys of the entries that were there.
     pub(crate) fn forget(&self, name: &Name) -> Vec<String> {
         match name {
@@ -197,8 +263,8 @@ impl Core {
                 .into_iter()
                 .map(|entry| entry.key.to_string())
                 .collect(),
-            Name::Tag(tag, nonce) => {
-                self.generations.of(&tag_name(tag)).replace(*nonce);
+            Name::Generation(name, nonce) => {
+                self.generations.of(name).replace(*nonce);
                 Vec::new()
             }
             Name::All => {
@@ -233,10 +299,9 @@ impl Core {
                 remote.announce(&[name.news()], &mut self.budget()).await?;
                 removed
             }
-            Name::Tag(tag, nonce) => {
-                let key = self.full_key(&tag_name(tag));
-                remote.renew_generation(&key, *nonce, budget).await?;
-                remote.announce(&[name.news()], budget).await?;
+            Name::Generation(generation, nonce) => {
+                let renewed = [(self.full_key(generation), *nonce, name.news())];
+                remote.renew_generations(&renewed, budget).await?;
                 0
             }
             Name::All => {
@@ -289,7 +354,7 @@ impl Core {
             self.forget(&name);
             self.pending
                 .lock()
-                .retain(|(other, other_until)| *other != name || *other_until != until);
+                .retain(|(other, other_until)| !other.is_like(&name) || *other_until != until);
         }
     }
 }

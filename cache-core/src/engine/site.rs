@@ -17,6 +17,19 @@ pub struct Site {
     pub(crate) version: u32,
     pub(crate) tier: Tier,
     pub(crate) bounded: bool,
+    /// How long past its TTL an entry is served when the function fails; 0 for not at all. In milliseconds, as are the
+    /// other durations.
+    pub(crate) stale_if_error: u64,
+    /// How long past its TTL an entry is served while it is refreshed; 0 for not at all.
+    pub(crate) stale_while_revalidate: u64,
+    /// The part of the TTL, in millionths, past which a hit starts a refresh; 0 for never.
+    pub(crate) refresh_ahead: u32,
+    /// The part of the TTL, in millionths, that it is shortened by at random at most.
+    pub(crate) jitter: u32,
+    /// How long a caller waits before it is served a stale value; 0 for as long as it takes.
+    pub(crate) soft_timeout: u64,
+    /// How long a caller waits at most; 0 for as long as it takes.
+    pub(crate) hard_timeout: u64,
     id: AtomicUsize,
 }
 
@@ -31,6 +44,12 @@ impl Site {
             version: 0,
             tier: Tier::Both,
             bounded: false,
+            stale_if_error: 0,
+            stale_while_revalidate: 0,
+            refresh_ahead: 0,
+            jitter: 0,
+            soft_timeout: 0,
+            hard_timeout: 0,
             id: AtomicUsize::new(0),
         }
     }
@@ -68,6 +87,42 @@ impl Site {
     /// Longer lists than `MAX_SEARCH_RESULTS` are not stored.
     pub const fn max_items_from_env(mut self) -> Self {
         self.bounded = true;
+        self
+    }
+
+    /// How long past its TTL an entry is served when the function fails.
+    pub const fn stale_if_error_millis(mut self, duration: u64) -> Self {
+        self.stale_if_error = duration;
+        self
+    }
+
+    /// How long past its TTL an entry is served while it is refreshed.
+    pub const fn stale_while_revalidate_millis(mut self, duration: u64) -> Self {
+        self.stale_while_revalidate = duration;
+        self
+    }
+
+    /// The part of the TTL past which a hit starts a refresh.
+    pub const fn refresh_ahead_millionths(mut self, part: u32) -> Self {
+        self.refresh_ahead = part;
+        self
+    }
+
+    /// The part of the TTL that it is shortened by at random at most.
+    pub const fn jitter_millionths(mut self, part: u32) -> Self {
+        self.jitter = part;
+        self
+    }
+
+    /// How long a caller waits before it is served a stale value.
+    pub const fn soft_timeout_millis(mut self, duration: u64) -> Self {
+        self.soft_timeout = duration;
+        self
+    }
+
+    /// How long a caller waits at most.
+    pub const fn hard_timeout_millis(mut self, duration: u64) -> Self {
+        self.hard_timeout = duration;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Several keys at once. Batches of any size are cut into pieces of `INDEXING_BATCH_SIZE`.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,10 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
-use super::set::{checked, checked_ttl};
-use super::{Anything, CacheManager, Mark, encoded, reading, typed};
+use super::set::{checked, checked_ttl, hold, kept};
+use super::{Anything, CacheManager, Mark, reading, typed};
 use crate::engine::remove::Name;
-use crate::engine::{Core, Found, Keep, Tier, Wanted};
+use crate::engine::{Core, Found, Tier, Wanted};
+use crate::generations::Snapshot;
 use crate::stats::LaneLease;
 use crate::{CacheError, codec};
 
@@ -26,7 +28,7 @@ impl CacheManager {
         let keys: Vec<String> = keys.into_iter().map(|key| key.as_ref().to_owned()).collect();
         let mut values: Vec<Option<T>> = Vec::with_capacity(keys.len());
         let core = &self.core;
-        let take = |content: &crate::memory::Content| {
+        let take = |content: &crate::codec::Content| {
             let value = typed(content, reading::<T>(), <Anything>::is::<T>)?;
             value.downcast::<T>().ok().map(|value| T::clone(&value))
         };
@@ -67,16 +69,18 @@ impl CacheManager {
                     let wanted = Wanted {
                         codec: Some(reading::<T>()),
                         version: None,
+                        names: &[],
                         counters: &core.stats.direct,
                     };
-                    let (found, draft) = core.decode(remote, key, bytes, &wanted, &mut budget).await;
-                    if let (Some(draft), true) = (draft, core.in_memory(Tier::Both)) {
-                        core.memory.commit(mark.flight(), draft);
-                    }
-                    if let Found::Fresh(content) = found {
+                    let fetched = core.decode(remote, key, bytes, &wanted, &mut budget).await;
+                    core.discard(remote, key, &fetched, &mut budget).await;
+                    if let Found::Fresh(draft) = fetched.found {
                         core.stats.direct.redis_hits.fetch_add(1, Relaxed);
                         if let Some(value) = values.get_mut(*index) {
-                            *value = take(&content);
+                            *value = take(&draft.content);
+                        }
+                        if core.in_memory(Tier::Both) {
+                            core.memory.commit(mark.flight(), draft);
                         }
                     }
                 }
@@ -154,38 +158,35 @@ async fn store_all(core: &Arc<Core>, pairs: Vec<EncodedPair>) {
         return;
     }
     for piece in pairs.chunks(core.config.batch_size) {
+        let mut budget = core.budget();
+        let names: BTreeSet<String> = piece
+            .iter()
+            .flat_map(|pair| Core::names_of(&pair.key, &[]))
+            .collect();
+        let names: Vec<String> = names.into_iter().collect();
+        let standing = core.snapshots(core.remote.as_ref(), &names, &mut budget).await;
         let mut entries = Vec::with_capacity(piece.len());
+        let mut untold = Vec::new();
         for EncodedPair { key, bytes, ttl } in piece {
-            let keep = Keep {
-                size: bytes.len(),
-                content: encoded(bytes.clone()),
-                ttl: *ttl,
-                stale: 0,
-                tier: Tier::Both,
-                version: 0,
-                generations: Box::default(),
-                encoded: None,
-            };
-            let hash = core.memory.hash(key);
-            if core.in_memory(Tier::Both) {
-                core.memory
-                    .replace(hash, key, core.draft(&keep, &core.stats.direct));
-            } else {
-                core.memory.fence(hash, key);
-            }
-            if let Some(remote) = &core.remote {
-                let stored = Core::stored(&keep, remote, Some(bytes.clone()));
-                let stored = stored.write(key, core.config.compression_threshold);
-                core.stats.direct.bytes.fetch_add(stored.len() as u64, Relaxed);
-                entries.push((core.full_key(key), stored, Duration::from_millis(*ttl)));
+            let own = Core::names_of(key, &[]);
+            let of_key = |snapshot: &&Snapshot| own.iter().any(|name| **name == *snapshot.generation.name);
+            let generations = standing.iter().filter(of_key).cloned().collect();
+            let keep = kept(bytes, *ttl, generations);
+            let name = Name::Key(key.clone());
+            match hold(core, key, &keep, bytes.clone()) {
+                Some(entry) => {
+                    let ttl = Duration::from_millis(*ttl);
+                    entries.push((core.full_key(key), entry, ttl, name.news()));
+                }
+                None => untold.push(name),
             }
         }
-        if let Some(remote) = &core.remote
-            && remote.set_many(entries, &mut core.budget()).await.is_err()
-        {
-            for pair in piece {
-                core.invalidate_later(Name::Key(pair.key.clone()));
-            }
+        let Some(remote) = &core.remote else { continue };
+        if remote.put_many(entries, &mut budget).await.is_err() {
+            untold = piece.iter().map(|pair| Name::Key(pair.key.clone())).collect();
+        }
+        for name in untold {
+            core.invalidate_later(name);
         }
     }
 }

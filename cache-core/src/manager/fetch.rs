@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec;
+use crate::config::duration::millis;
 use crate::engine::Core;
 use crate::engine::call::Miss;
 use crate::engine::load::{Ticket, Verdict};
@@ -24,6 +25,7 @@ pub struct Fetch<'a, T, E, L> {
     load: L,
     ttl: Option<Duration>,
     stale_if_error: Option<Duration>,
+    tags: Vec<String>,
     result: PhantomData<fn() -> Result<T, E>>,
 }
 
@@ -44,6 +46,7 @@ impl<'a, T, E, L> Fetch<'a, T, E, L> {
             load,
             ttl: None,
             stale_if_error: None,
+            tags: Vec::new(),
             result: PhantomData,
         }
     }
@@ -52,6 +55,12 @@ impl<'a, T, E, L> Fetch<'a, T, E, L> {
     /// to its first colon. With a TTL of zero it is not stored.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// Names under which the entry can be invalidated.
+    pub fn tags<N: Into<String>>(mut self, tags: impl IntoIterator<Item = N>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
         self
     }
 
@@ -76,17 +85,13 @@ where
         Box::pin(async move {
             let core = self.core;
             let ticket = core.is_on().then(|| {
+                let hash = core.memory.hash(&self.key);
                 Box::new(Ticket {
-                    core: Arc::clone(core),
-                    hash: core.memory.hash(&self.key),
-                    key: Arc::from(self.key),
-                    arguments: None,
-                    counters: Arc::clone(&core.stats.direct),
-                    site: None,
                     codec: Some(codec::of::<T>()),
-                    refresh: false,
                     ttl: self.ttl,
-                    stale_if_error: self.stale_if_error,
+                    stale_if_error: self.stale_if_error.map_or(0, millis),
+                    tags: self.tags,
+                    ..Ticket::new(core, Arc::from(self.key), hash, &core.stats.direct)
                 })
             });
             let miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);

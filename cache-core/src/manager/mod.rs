@@ -7,6 +7,7 @@ mod health;
 mod popular;
 mod set;
 
+use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -24,12 +25,12 @@ pub use health::{Health, HealthStatus, RedisHealth};
 pub use popular::PopularSearches;
 pub use set::Set;
 
-use crate::codec::{self, Codec, Encoded, Value};
+use crate::codec::{self, Codec, Content, Encoded, Value};
 use crate::config::{self, Settings};
 use crate::engine::call::decoded;
 use crate::engine::remove::Name;
 use crate::engine::{Core, Found, Tier, Wanted, current};
-use crate::memory::Content;
+use crate::flight::Terms;
 use crate::remote::Budget;
 use crate::stats::LaneLease;
 use crate::{CacheError, Stats, clock};
@@ -56,6 +57,8 @@ fn reading<T: DeserializeOwned + Send + Sync + 'static>() -> Codec {
         encode: |_| Err("this type is only read".to_owned()),
         decode: |bytes| codec::decode::<T>(bytes).map(|value| Arc::new(value) as Value),
         count: |_| None,
+        of: TypeId::of::<T>,
+        shape: codec::fingerprint::of::<T>,
     }
 }
 
@@ -150,15 +153,19 @@ impl CacheManager {
             let wanted = Wanted {
                 codec: Some(codec),
                 version: None,
+                names: &[],
                 counters,
             };
-            let (found, draft) = core.fetch(remote, key, &wanted, &mut core.budget()).await;
-            if let (Some(draft), true) = (draft, core.in_memory(Tier::Both)) {
-                core.memory.commit(mark.flight(), draft);
-            }
-            if let Found::Fresh(content) = found {
+            let mut budget = core.budget();
+            let fetched = core.fetch(remote, key, &wanted, &mut budget).await;
+            core.discard(remote, key, &fetched, &mut budget).await;
+            if let Found::Fresh(draft) = fetched.found {
                 counters.redis_hits.fetch_add(1, Relaxed);
-                return typed(&content, codec, is_wanted);
+                let value = typed(&draft.content, codec, is_wanted);
+                if core.in_memory(Tier::Both) {
+                    core.memory.commit(mark.flight(), draft);
+                }
+                return value;
             }
         }
         counters.misses.fetch_add(1, Relaxed);
@@ -204,7 +211,7 @@ impl CacheManager {
         if remote.exists(&core.full_key(key), &mut core.budget()).await != Ok(true) {
             return false;
         }
-        self.read(key).await.is_some_and(|(fresh, _)| fresh > 0)
+        self.read(key).await.is_some()
     }
 
     /// How long what is stored under a key is still fresh.
@@ -214,7 +221,7 @@ impl CacheManager {
             return None;
         }
         let shared = match self.read(key).await {
-            Some((fresh, _)) => Some(fresh),
+            Some(fresh) => Some(fresh),
             None => core.memory.any(core.memory.hash(key), key, |entry| {
                 entry.fresh_until().saturating_sub(clock::now())
             }),
@@ -222,19 +229,19 @@ impl CacheManager {
         shared.filter(|left| *left > 0).map(Duration::from_millis)
     }
 
-    /// How long the entry of the shared tier is fresh, and its bytes as they are.
-    async fn read(&self, key: &str) -> Option<(u64, Content)> {
+    /// How long the entry of the shared tier is fresh, if it is.
+    async fn read(&self, key: &str) -> Option<u64> {
         let core = &self.core;
         let remote = core.remote.as_ref()?;
         let wanted = Wanted {
             codec: None,
             version: None,
+            names: &[],
             counters: &core.stats.direct,
         };
-        let (found, draft) = core.fetch(remote, key, &wanted, &mut core.budget()).await;
-        match (found, draft) {
-            (Found::Fresh(content), Some(draft)) => Some((draft.remaining, content)),
-            _ => None,
+        match core.fetch(remote, key, &wanted, &mut core.budget()).await.found {
+            Found::Fresh(draft) => Some(draft.value_until.saturating_sub(clock::now())),
+            Found::Stale(_) | Found::Nothing => None,
         }
     }
 
@@ -263,7 +270,7 @@ impl CacheManager {
     pub async fn invalidate_tag(&self, tag: impl AsRef<str>) {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
         self.core
-            .invalidate(Name::tag(tag.as_ref().to_owned()), &mut self.core.budget())
+            .invalidate(Name::tag(tag.as_ref()), &mut self.core.budget())
             .await;
     }
 
@@ -323,7 +330,7 @@ impl<'a> Mark<'a> {
     fn new(core: &'a Core, hash: u64, key: &str) -> Self {
         Self {
             core,
-            lead: core.memory.load_alone(hash, key),
+            lead: core.memory.load_alone(hash, key, &Terms::default()),
         }
     }
 

@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::encoded;
 use crate::config::duration::millis;
 use crate::engine::remove::Name;
-use crate::engine::{Core, Keep, Tier, tag_name};
+use crate::engine::{Core, Keep, Tier};
+use crate::generations::{Snapshot, fresh_nonce};
 use crate::{CacheError, codec};
 
 /// A value to be stored; see [`CacheManager::set`](crate::CacheManager::set). It does nothing until awaited.
@@ -66,46 +67,58 @@ impl<'a> Set<'a> {
             return Ok(());
         }
         let mut budget = core.budget();
-        let names: Vec<String> = self.tags.iter().map(|tag| tag_name(tag)).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let hash = core.memory.hash(&self.key);
-        let Some(generations) = core.snapshots(core.remote.as_ref(), &names, &mut budget).await else {
-            // Without its tags the value could not be invalidated; so it is not stored, and nothing older stays.
-            core.invalidate(Name::Key(self.key), &mut budget).await;
-            return Ok(());
-        };
-        let keep = Keep {
-            size: bytes.len(),
-            content: encoded(bytes.clone()),
-            ttl,
-            stale: 0,
-            tier: Tier::Both,
-            version: 0,
-            generations,
-            encoded: None,
-        };
-        if core.in_memory(Tier::Both) {
-            core.memory
-                .replace(hash, &self.key, core.draft(&keep, &core.stats.direct));
-        } else {
-            core.memory.fence(hash, &self.key);
-        }
-        if let Some(remote) = &core.remote {
-            let stored =
-                Core::stored(&keep, remote, Some(bytes)).write(&self.key, core.config.compression_threshold);
-            core.stats.direct.bytes.fetch_add(stored.len() as u64, Relaxed);
+        let names = Core::names_of(&self.key, &self.tags);
+        let generations = core.snapshots(core.remote.as_ref(), &names, &mut budget).await;
+        let keep = kept(&bytes, ttl, generations);
+        if let Some(entry) = hold(core, &self.key, &keep, bytes) {
             let full = core.full_key(&self.key);
-            if remote
-                .set(&full, stored, Duration::from_millis(ttl), &mut budget)
-                .await
-                .is_err()
-            {
+            let name = Name::Key(self.key);
+            let life = Duration::from_millis(ttl);
+            let put = match &core.remote {
+                Some(remote) => remote.put(&full, entry, life, &name.news(), &mut budget).await,
+                None => Ok(()),
+            };
+            if put.is_err() {
                 // What Redis has is older than this.
-                core.invalidate_later(Name::Key(self.key));
+                core.invalidate_later(name);
             }
+        } else if core.remote.is_some() {
+            core.invalidate_later(Name::Key(self.key));
         }
         Ok(())
     }
+}
+
+/// A value that somebody says is that of a key.
+pub(super) fn kept(bytes: &[u8], ttl: u64, generations: Box<[Snapshot]>) -> Keep {
+    Keep {
+        size: bytes.len(),
+        content: encoded(bytes.to_vec()),
+        ttl,
+        stale: 0,
+        tier: Tier::Both,
+        version: 0,
+        shape: 0,
+        generations,
+        encoded: None,
+    }
+}
+
+/// Has memory hold a value over whatever is there or on its way. Gives what the shared tier is to hold; nothing where
+/// there is none, or where the value could not be invalidated because a generation is not known.
+pub(super) fn hold(core: &Core, key: &str, keep: &Keep, bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let hash = core.memory.hash(key);
+    if core.in_memory(Tier::Both) {
+        core.memory
+            .replace(hash, key, core.draft(keep, &core.stats.direct));
+    } else {
+        core.memory.fence(hash, key);
+    }
+    let remote = core.remote.as_ref()?;
+    let stored = Core::stored(keep, remote, fresh_nonce(), Some(bytes))?;
+    let entry = stored.write(key, core.config.compression_threshold);
+    core.stats.direct.bytes.fetch_add(entry.len() as u64, Relaxed);
+    Some(entry)
 }
 
 /// The encoded value, if there is one and it is not too large.

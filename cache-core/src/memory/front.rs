@@ -55,14 +55,14 @@ impl Front {
         &self.parts[(hash >> 32) as usize & (self.parts.len() - 1)].0
     }
 
-    /// Looks at the fresh entry of these arguments. `see` runs under a lock.
+    /// Looks at the fresh entry of these arguments, unless it is due for a refresh. `see` runs under a lock.
     #[inline]
     pub(super) fn fresh<R>(&self, arguments: &[u8], see: impl FnOnce(&Entry, &Counters) -> R) -> Option<R> {
         let hash = self.hash(arguments);
         let part = self.part(hash).read().unwrap_or_else(PoisonError::into_inner);
         let record = part.find(hash, |record| *record.arguments == *arguments)?;
         let entry = &*record.entry;
-        if entry.is_fresh() {
+        if entry.is_quick() {
             entry.touch();
             return Some(see(entry, &record.counters));
         }

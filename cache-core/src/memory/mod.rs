@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use front::Front;
+pub(crate) use shard::Entry;
 use shard::Shard;
-pub(crate) use shard::{Content, Entry};
 
+use crate::codec::Content;
 use crate::config::Config;
-use crate::flight::{Flight, Joined, Lead};
+use crate::flight::{Flight, Joined, Lead, Terms};
 use crate::generations::Snapshot;
 use crate::stats::Counters;
 use crate::{clock, glob, key};
@@ -41,10 +42,18 @@ pub(crate) struct MemoryStore {
 /// A new entry, before it has a place.
 pub(crate) struct Draft {
     pub(crate) content: Content,
+    /// When the value was loaded.
+    pub(crate) born: u64,
+    /// Until when memory may take it to be fresh.
     pub(crate) fresh_until: u64,
+    /// Until when the value itself is fresh, whatever memory may hold it for.
+    pub(crate) value_until: u64,
+    /// Until when it may be served at all.
     pub(crate) serve_until: u64,
-    /// How long the value itself is still fresh, in milliseconds, whatever memory may hold it for.
-    pub(crate) remaining: u64,
+    /// Until when the function should not be tried again; 0 when it has not failed.
+    pub(crate) retry_at: u64,
+    /// When it is to be refreshed though it is fresh.
+    pub(crate) refresh_at: u64,
     pub(crate) generations: Box<[Snapshot]>,
     /// The length of the value in bytes, as far as it is known.
     pub(crate) size: usize,
@@ -151,6 +160,19 @@ impl MemoryStore {
             .map(|entry| see(entry))
     }
 
+    /// Wakes the loads of a key that wait for another process.
+    pub(crate) fn call(&self, key: &str) {
+        let hash = self.hash(key);
+        self.read_shard(hash).call(hash, key);
+    }
+
+    /// Has the function of an entry left in peace until then.
+    pub(crate) fn retry_later(&self, hash: u64, key: &str, until: u64) {
+        if let Some(entry) = self.read_shard(hash).find(hash, key.as_bytes()) {
+            entry.retry_later(until);
+        }
+    }
+
     /// Lets go of entries that have left. They are dropped here, under no lock.
     fn bury(&self, dead: Vec<Arc<Entry>>) {
         for entry in dead {
@@ -159,7 +181,7 @@ impl MemoryStore {
     }
 
     /// Joins the load of a key or begins it. With `fresh_wanted`, an entry that has come meanwhile is found first.
-    pub(crate) fn admit(&self, hash: u64, key: &str, fresh_wanted: bool) -> Admission {
+    pub(crate) fn admit(&self, hash: u64, key: &str, fresh_wanted: bool, terms: &Terms) -> Admission {
         let mut shard = self.write_shard(hash);
         if fresh_wanted
             && let Some(entry) = shard.find(hash, key.as_bytes())
@@ -178,18 +200,20 @@ impl MemoryStore {
             hash,
             self.loads.fetch_add(1, Ordering::Relaxed),
             !alone,
+            terms,
         );
         shard.add_flight(Arc::clone(lead.flight()));
         Admission::Joined(Joined::Lead(lead))
     }
 
     /// Begins a load that nobody shares.
-    pub(crate) fn load_alone(&self, hash: u64, key: &str) -> Lead {
+    pub(crate) fn load_alone(&self, hash: u64, key: &str, terms: &Terms) -> Lead {
         let lead = Flight::start(
             Arc::from(key),
             hash,
             self.loads.fetch_add(1, Ordering::Relaxed),
             false,
+            terms,
         );
         self.write_shard(hash).add_flight(Arc::clone(lead.flight()));
         lead
@@ -209,13 +233,15 @@ impl MemoryStore {
         shard.drop_flight(flight);
     }
 
-    /// Forgets a flight that nobody leads and nobody waits for.
-    pub(crate) fn land_if_idle(&self, flight: &Arc<Flight>) {
+    /// Forgets a flight that nobody leads and nobody waits for. Gives whether it was such a one.
+    pub(crate) fn land_if_idle(&self, flight: &Arc<Flight>) -> bool {
         let mut shard = self.write_shard(flight.hash);
-        if flight.is_idle() {
+        let idle = flight.is_idle();
+        if idle {
             flight.fence();
             shard.drop_flight(flight);
         }
+        idle
     }
 
     /// Stores what a load gave, unless it was fenced or a newer load's result is there.

@@ -10,25 +10,14 @@ use std::sync::{Arc, Mutex};
 use hashbrown::HashTable;
 use hashbrown::hash_table;
 
+use super::Draft;
 use super::order::{MOST_USES, Order, Rank};
-use super::{Draft, OVERHEAD};
 use crate::clock;
-use crate::codec::{Encoded, Value};
+use crate::codec::Content;
 use crate::config::EvictionPolicy;
 use crate::flight::Flight;
 use crate::generations::Snapshot;
 use crate::stats::Counters;
-
-/// What an entry holds.
-#[derive(Clone)]
-pub(crate) enum Content {
-    /// The value of a function, as it is.
-    Value(Value),
-    /// Bytes that somebody stored under a raw key, and the first type that they were asked for as.
-    Encoded(Arc<Encoded>),
-    /// A function's `None`.
-    Absent,
-}
 
 /// An entry in memory. Times are in milliseconds by the clock of this process.
 pub(crate) struct Entry {
@@ -37,10 +26,16 @@ pub(crate) struct Entry {
     pub(crate) content: Content,
     /// Zero, set under the lock of its shard, once it has left.
     fresh_until: AtomicU64,
+    /// Until when the short way may lead here: as long as it is fresh, or until it is due for a refresh.
+    quick_until: AtomicU64,
+    /// When the value itself stops being fresh, whatever memory may hold it for.
+    pub(crate) value_until: u64,
     serve_until: AtomicU64,
+    /// Until when the function should not be tried again, because it has failed; 0 when it has not.
+    retry_at: AtomicU64,
     /// The number of the load that it is from.
     pub(crate) number: u64,
-    /// The tags it was loaded under.
+    /// What it was loaded under.
     pub(crate) generations: Box<[Snapshot]>,
     /// An estimate in bytes.
     pub(crate) weight: u64,
@@ -77,7 +72,10 @@ impl Entry {
             hash,
             content: draft.content,
             fresh_until: AtomicU64::new(draft.fresh_until.max(1)),
+            quick_until: AtomicU64::new(draft.fresh_until.min(draft.refresh_at).max(1)),
+            value_until: draft.value_until,
             serve_until: AtomicU64::new(draft.serve_until),
+            retry_at: AtomicU64::new(draft.retry_at),
             number,
             generations: draft.generations,
             weight,
@@ -91,13 +89,6 @@ impl Entry {
         }
     }
 
-    /// The length of its value in bytes, as far as it was known.
-    pub(crate) fn size(&self) -> usize {
-        usize::try_from(self.weight)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(self.key.len() + OVERHEAD as usize)
-    }
-
     /// Until when it is fresh.
     pub(crate) fn fresh_until(&self) -> u64 {
         self.fresh_until.load(Relaxed)
@@ -108,13 +99,46 @@ impl Entry {
         self.serve_until.load(Relaxed)
     }
 
+    /// Until when the function should not be tried again.
+    pub(crate) fn retry_at(&self) -> u64 {
+        self.retry_at.load(Relaxed)
+    }
+
+    /// Has the function left in peace until then.
+    pub(super) fn retry_later(&self, until: u64) {
+        self.retry_at.fetch_max(until, Relaxed);
+    }
+
+    /// Whether it is due for a refresh. Of all who ask until `next`, one is told so.
+    pub(crate) fn is_due(&self, next: u64) -> bool {
+        let due = self.quick_until.load(SeqCst);
+        let next = next.min(self.fresh_until());
+        clock::now() >= due
+            && due != 0
+            && next > due
+            && self
+                .quick_until
+                .compare_exchange(due, next, SeqCst, SeqCst)
+                .is_ok()
+    }
+
+    /// Whether the short way may lead here.
     #[inline]
+    pub(super) fn is_quick(&self) -> bool {
+        clock::now() < self.quick_until.load(Acquire) && self.stands()
+    }
+
     pub(super) fn is_fresh(&self) -> bool {
         clock::now() < self.fresh_until.load(Acquire) && self.stands()
     }
 
     pub(super) fn is_servable(&self) -> bool {
         clock::now() < self.serve_until() && self.stands()
+    }
+
+    fn leave(&self) {
+        self.fresh_until.store(0, SeqCst);
+        self.quick_until.store(0, SeqCst);
     }
 
     /// Whether it has left the tier.
@@ -126,6 +150,7 @@ impl Entry {
     #[cfg(feature = "redis")]
     pub(super) fn shorten(&self, until: u64) {
         self.fresh_until.fetch_min(until.max(1), SeqCst);
+        self.quick_until.fetch_min(until.max(1), SeqCst);
         self.serve_until.fetch_min(until, Relaxed);
     }
 
@@ -209,7 +234,7 @@ impl Shard {
                 let entry = Arc::new(entry);
                 let old = std::mem::replace(old, Arc::clone(&entry));
                 self.bytes = self.bytes.saturating_sub(old.weight);
-                old.fresh_until.store(0, SeqCst);
+                old.leave();
                 entry.touch();
                 (entry, Some(old))
             }
@@ -227,7 +252,7 @@ impl Shard {
 
     fn left(&mut self, entry: Arc<Entry>) -> Arc<Entry> {
         self.bytes = self.bytes.saturating_sub(entry.weight);
-        entry.fresh_until.store(0, SeqCst);
+        entry.leave();
         entry
     }
 
@@ -311,6 +336,14 @@ impl Shard {
     pub(super) fn flight(&self, hash: u64, key: &str) -> Option<&Arc<Flight>> {
         self.flights
             .find(hash, |flight| flight.is_shared() && *flight.key == *key)
+    }
+
+    /// Tells the loads of a key that something was heard about it.
+    pub(super) fn call(&self, hash: u64, key: &str) {
+        self.flights
+            .iter_hash(hash)
+            .filter(|flight| *flight.key == *key)
+            .for_each(|flight| flight.call());
     }
 
     pub(super) fn add_flight(&mut self, flight: Arc<Flight>) {

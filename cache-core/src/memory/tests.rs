@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::EvictionPolicy;
 use crate::config::Settings;
-use crate::flight::Outcome;
+use crate::flight::{Outcome, Terms};
 
 fn store(
     policy: EvictionPolicy,
@@ -27,9 +27,12 @@ fn store(
 fn draft(size: usize) -> Draft {
     Draft {
         content: Content::Value(Arc::new(1_u8)),
+        born: 1,
         fresh_until: u64::MAX,
+        value_until: u64::MAX,
         serve_until: u64::MAX,
-        remaining: u64::MAX,
+        retry_at: 0,
+        refresh_at: u64::MAX,
         generations: Box::default(),
         size,
         local: true,
@@ -43,7 +46,7 @@ fn request(store: &MemoryStore, key: &str, size: usize) -> bool {
     if store.fresh(hash, key, |_| ()).is_some() {
         return true;
     }
-    let lead = store.load_alone(hash, key);
+    let lead = store.load_alone(hash, key, &Terms::default());
     store.commit(lead.flight(), draft(size));
     store.land(lead.flight());
     false
@@ -142,13 +145,13 @@ fn an_entry_larger_than_the_bound_is_not_held_and_takes_nothing_with_it() {
 fn g1_a_load_that_was_invalidated_is_not_stored() {
     let store = store(EvictionPolicy::Lru, 100, None, None);
     let hash = store.hash("k");
-    let lead = store.load_alone(hash, "k");
+    let lead = store.load_alone(hash, "k", &Terms::default());
     store.remove(hash, "k");
     assert_eq!(store.commit(lead.flight(), draft(1)), Committed::Refused);
-    let lead = store.load_alone(hash, "k");
+    let lead = store.load_alone(hash, "k", &Terms::default());
     store.remove_matching("k*");
     assert_eq!(store.commit(lead.flight(), draft(1)), Committed::Refused);
-    let lead = store.load_alone(hash, "k");
+    let lead = store.load_alone(hash, "k", &Terms::default());
     store.clear();
     assert_eq!(store.commit(lead.flight(), draft(1)), Committed::Refused);
     assert!(store.fresh(hash, "k", |_| ()).is_none());
@@ -158,8 +161,8 @@ fn g1_a_load_that_was_invalidated_is_not_stored() {
 fn g3_an_older_load_does_not_replace_the_result_of_a_newer_one() {
     let store = store(EvictionPolicy::Lru, 100, None, None);
     let hash = store.hash("k");
-    let older = store.load_alone(hash, "k");
-    let newer = store.load_alone(hash, "k");
+    let older = store.load_alone(hash, "k", &Terms::default());
+    let newer = store.load_alone(hash, "k", &Terms::default());
     assert_eq!(store.commit(newer.flight(), draft(1)), Committed::Stored);
     assert_eq!(store.commit(older.flight(), draft(1)), Committed::Outrun);
 }
@@ -168,15 +171,15 @@ fn g3_an_older_load_does_not_replace_the_result_of_a_newer_one() {
 fn flights_are_forgotten_when_they_have_landed() {
     let store = store(EvictionPolicy::Lru, 100, None, None);
     let hash = store.hash("k");
-    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, "k", true) else {
+    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, "k", true, &Terms::default()) else {
         panic!("somebody else leads")
     };
     assert_eq!(store.flights(), 1);
-    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, "k", true) else {
+    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, "k", true, &Terms::default()) else {
         panic!("nobody leads")
     };
     store.close(lead.flight());
-    lead.end(Outcome::Absent);
+    lead.end(Outcome::Loaded(Content::Absent));
     store.land(waiter.flight());
     assert_eq!(store.flights(), 0);
 }
@@ -186,7 +189,7 @@ fn what_has_expired_is_swept_out_while_others_come() {
     let store = store(EvictionPolicy::Lru, 1_000_000, None, Some(1));
     for key in 0..1000 {
         let key = format!("old:{key}");
-        let lead = store.load_alone(store.hash(&key), &key);
+        let lead = store.load_alone(store.hash(&key), &key, &Terms::default());
         store.commit(
             lead.flight(),
             Draft {

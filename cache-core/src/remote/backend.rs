@@ -5,6 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::guard::Change;
+
 /// Why a store could not do what it was asked.
 #[derive(Debug)]
 pub struct BackendError(Box<dyn std::error::Error + Send + Sync>);
@@ -100,6 +102,28 @@ pub trait CacheBackend: Debug + Send + Sync + 'static {
     /// Lets go of connections and files. Nothing is asked afterwards.
     fn close(&self) -> impl Future<Output = Result<(), BackendError>> + Send;
 
+    /// Replaces the bytes under a key by what `change` makes of them, as one step: nobody else may read or write the
+    /// key in between. This is what lets processes that share a store load a key once, and keeps what was invalidated
+    /// during a load out of it.
+    ///
+    /// Without an implementation of its own it is a [`get`](Self::get) and a [`set`](Self::set) or a
+    /// [`delete`](Self::delete), which two processes at once may interleave: an invalidation of another process that
+    /// falls between the two is then undone. `change` may be called again if the bytes have changed meanwhile.
+    fn update<'a>(
+        &'a self,
+        key: &'a str,
+        change: &'a mut (dyn for<'b> FnMut(Option<&'b [u8]>) -> Change + Send),
+    ) -> impl Future<Output = Result<(), BackendError>> + Send + 'a {
+        async move {
+            let current = self.get(key).await?;
+            match change(current.as_deref()) {
+                Change::Keep => Ok(()),
+                Change::Put { value, ttl } => self.set(key, value, ttl).await,
+                Change::Delete => self.delete(key).await.map(drop),
+            }
+        }
+    }
+
     /// The bytes under several keys, in their order. One after another unless a store knows better.
     fn get_many(
         &self,
@@ -150,6 +174,11 @@ pub(crate) trait Store: Debug + Send + Sync {
     fn delete_matching<'a>(&'a self, pattern: &'a str) -> Answer<'a, u64>;
     fn clear(&self) -> Answer<'_, ()>;
     fn close(&self) -> Answer<'_, ()>;
+    fn update<'a>(
+        &'a self,
+        key: &'a str,
+        change: &'a mut (dyn for<'b> FnMut(Option<&'b [u8]>) -> Change + Send),
+    ) -> Answer<'a, ()>;
     fn get_many(&self, keys: Vec<String>) -> Answer<'_, Vec<Option<Vec<u8>>>>;
     fn set_many(&self, entries: Vec<(String, Vec<u8>, Duration)>) -> Answer<'_, ()>;
     fn delete_many(&self, keys: Vec<String>) -> Answer<'_, u64>;
@@ -182,6 +211,14 @@ impl<B: CacheBackend> Store for B {
 
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(CacheBackend::close(self))
+    }
+
+    fn update<'a>(
+        &'a self,
+        key: &'a str,
+        change: &'a mut (dyn for<'b> FnMut(Option<&'b [u8]>) -> Change + Send),
+    ) -> Answer<'a, ()> {
+        Box::pin(CacheBackend::update(self, key, change))
     }
 
     fn get_many(&self, keys: Vec<String>) -> Answer<'_, Vec<Option<Vec<u8>>>> {

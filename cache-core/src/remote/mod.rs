@@ -3,6 +3,7 @@
 //! a failure is a value that the engine goes on without.
 
 mod backend;
+pub(crate) mod guard;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
@@ -11,8 +12,10 @@ use std::time::Duration;
 
 pub(crate) use backend::Store;
 pub use backend::{BackendError, CacheBackend};
+pub use guard::Change;
 
 use crate::{CacheError, clock};
+use guard::{Claim, Claimed, End};
 #[cfg(feature = "redis")]
 use redis::{EVERYTHING, RedisTier};
 
@@ -75,12 +78,50 @@ impl Budget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable;
 
+/// How long the nonce of a generation is kept after it was last asked for. One that is lost makes misses.
+const GENERATION_LIFE: Duration = Duration::from_secs(7 * 86_400);
+
+async fn learn(store: &dyn Store, generations: &[(String, u64)]) -> Result<Vec<u64>, BackendError> {
+    let mut nonces = Vec::with_capacity(generations.len());
+    for (key, fresh) in generations {
+        let mut nonce = *fresh;
+        store
+            .update(key, &mut |current| {
+                let there = current.and_then(|bytes| std::str::from_utf8(bytes).ok()?.parse().ok());
+                nonce = there.unwrap_or(*fresh);
+                match there {
+                    Some(_) => Change::Keep,
+                    None => Change::Put {
+                        value: fresh.to_string().into_bytes(),
+                        ttl: GENERATION_LIFE,
+                    },
+                }
+            })
+            .await?;
+        nonces.push(nonce);
+    }
+    Ok(nonces)
+}
+
 /// What other processes are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct News {
-    /// What kind of name it is: `k`ey, `p`attern, `t`ag, or `a`ll.
+    /// What it is about: an invalidation of a `k`ey, a `p`attern, a `g`eneration, or `a`ll, or the end of the `l`oad of a key.
     pub(crate) kind: u8,
     pub(crate) name: String,
+}
+
+impl News {
+    /// The kind of the end of a load.
+    pub(crate) const LOADED: u8 = b'l';
+
+    /// The load of a key has ended.
+    pub(crate) fn loaded(key: &str) -> Self {
+        Self {
+            kind: Self::LOADED,
+            name: key.to_owned(),
+        }
+    }
 }
 
 /// What is known about Redis.
@@ -123,14 +164,132 @@ impl Remote {
         ask!(self, budget, redis => redis.get(key, budget), store => store.get(key))
     }
 
-    pub(crate) async fn set(
+    /// Reads a key, and the nonces of generations, which are made where there are none.
+    pub(crate) async fn get_and_learn(
+        &self,
+        key: &str,
+        generations: &[(String, u64)],
+        budget: &mut Budget,
+    ) -> Result<(Option<Vec<u8>>, Vec<u64>), Unavailable> {
+        ask!(self, budget, redis => redis.get_and_learn(key, generations, GENERATION_LIFE, budget), store => async {
+            let nonces = learn(store.as_ref(), generations).await?;
+            Ok::<_, BackendError>((store.get(key).await?, nonces))
+        })
+    }
+
+    /// The nonces of generations, which are made where there are none.
+    pub(crate) async fn learn(
+        &self,
+        generations: &[(String, u64)],
+        budget: &mut Budget,
+    ) -> Result<Vec<u64>, Unavailable> {
+        ask!(self, budget, redis => redis.learn(generations, GENERATION_LIFE, budget),
+            store => learn(store.as_ref(), generations))
+    }
+
+    /// Stores a value over whatever is there, and tells the other processes.
+    pub(crate) async fn put(
         &self,
         key: &str,
         value: Vec<u8>,
         ttl: Duration,
+        news: &News,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        ask!(self, budget, redis => redis.set(key, value, ttl, budget), store => store.set(key, value, ttl))
+        ask!(self, budget, redis => redis.put(key, &value, ttl, &redis.message(news), budget), store => {
+            let _ = news;
+            store.set(key, value, ttl)
+        })
+    }
+
+    /// Claims a key for a load.
+    pub(crate) async fn claim(
+        &self,
+        key: &str,
+        claim: &Claim,
+        budget: &mut Budget,
+    ) -> Result<Claimed, Unavailable> {
+        let now = self.now();
+        ask!(self, budget, redis => redis.claim(key, claim, budget), store => async {
+            let mut answer = Claimed::Granted;
+            store
+                .update(key, &mut |current| {
+                    let (change, claimed) = guard::claim(current, claim, now);
+                    answer = claimed;
+                    change
+                })
+                .await?;
+            Ok::<_, BackendError>(answer)
+        })
+    }
+
+    /// Stores the result of a load, if its claim still stands.
+    pub(crate) async fn commit(
+        &self,
+        key: &str,
+        token: u64,
+        value: Vec<u8>,
+        ttl: Duration,
+        news: &News,
+        budget: &mut Budget,
+    ) -> Result<bool, Unavailable> {
+        let _ = news;
+        ask!(self, budget, redis => redis.commit(key, token, &value, ttl, &redis.message(news), budget), store => async {
+            let mut stands = false;
+            store
+                .update(key, &mut |current| {
+                    stands = guard::may_commit(current, token);
+                    if stands {
+                        Change::Put { value: value.clone(), ttl }
+                    } else {
+                        Change::Keep
+                    }
+                })
+                .await?;
+            Ok::<_, BackendError>(stands)
+        })
+    }
+
+    /// A sign of life of the load that holds a key.
+    pub(crate) async fn renew(
+        &self,
+        key: &str,
+        token: u64,
+        lease: Duration,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        let now = self.now();
+        ask!(self, budget, redis => redis.renew(key, token, lease, budget), store => async {
+            store.update(key, &mut |current| guard::renew(current, token, lease, now)).await
+        })
+    }
+
+    /// Removes bytes that are of no use, if they are still the ones whose head was seen.
+    pub(crate) async fn discard(
+        &self,
+        key: &str,
+        seen: &[u8],
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        ask!(self, budget, redis => redis.discard(key, seen, budget), store => async {
+            store.update(key, &mut |current| guard::discard(current, seen)).await
+        })
+    }
+
+    /// Gives a claim back.
+    pub(crate) async fn release(
+        &self,
+        key: &str,
+        token: u64,
+        end: End,
+        news: &News,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        let _ = news;
+        let now = self.now();
+        ask!(self, budget, redis => redis.release(key, token, end, &redis.message(news), budget), store => async {
+            store.update(key, &mut |current| guard::release(current, token, end, now)).await
+        })
     }
 
     pub(crate) async fn exists(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
@@ -145,12 +304,16 @@ impl Remote {
         ask!(self, budget, redis => redis.get_many(keys, budget), store => store.get_many(keys))
     }
 
-    pub(crate) async fn set_many(
+    /// Stores several values over whatever is there, and tells the other processes.
+    pub(crate) async fn put_many(
         &self,
-        entries: Vec<(String, Vec<u8>, Duration)>,
+        entries: Vec<(String, Vec<u8>, Duration, News)>,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        ask!(self, budget, redis => redis.set_many(entries, budget), store => store.set_many(entries))
+        ask!(self, budget, redis => redis.put_many(entries, budget), store => {
+            let entries = entries.into_iter().map(|(key, value, ttl, _)| (key, value, ttl)).collect();
+            store.set_many(entries)
+        })
     }
 
     /// Deletes a key and tells the other processes.
@@ -241,31 +404,24 @@ impl Remote {
         }
     }
 
-    /// Replaces the nonce of a generation. A store of the user's own knows none: its entries are dated by this
-    /// process.
-    pub(crate) async fn renew_generation(
+    /// Replaces the nonces of generations and tells the other processes.
+    pub(crate) async fn renew_generations(
         &self,
-        key: &str,
-        nonce: u64,
+        renewed: &[(String, u64, News)],
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        match self {
-            #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.renew_generation(key, nonce, budget).await,
-            Self::Store(_) => {
-                let _ = (key, nonce, budget);
-                Ok(())
+        ask!(self, budget, redis => {
+            let renewed: Vec<_> = renewed
+                .iter()
+                .map(|(key, nonce, news)| (key.clone(), *nonce, redis.message(news)))
+                .collect();
+            async move { redis.renew_generations(&renewed, GENERATION_LIFE, budget).await }
+        }, store => async {
+            for (key, nonce, _) in renewed {
+                store.set(key, nonce.to_string().into_bytes(), GENERATION_LIFE).await?;
             }
-        }
-    }
-
-    /// Whether it is there, as far as is known.
-    pub(crate) fn is_up(&self) -> bool {
-        match self {
-            #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.link().is_up(),
-            Self::Store(_) => true,
-        }
+            Ok::<_, BackendError>(())
+        })
     }
 
     /// Whether it has sorted sets.

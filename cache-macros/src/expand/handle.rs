@@ -12,7 +12,7 @@ use syn::{GenericParam, Type, WherePredicate};
 
 use super::render::{Context, Place, is_string, is_users_reference, self_token};
 use super::{cfgs, manager};
-use crate::model::{Cached, KeyPlan, Namespace, Next, Part, Render, Source};
+use crate::model::{Cached, KeyPlan, Namespace, Part, Render, Source};
 use crate::signature::{Binding, ungrouped};
 use crate::span::mixed;
 use crate::template::Filter;
@@ -280,42 +280,16 @@ fn all(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let span = Span::mixed_site();
     let private = cached.krate.private(span);
     let name = cached.function.plain_name();
-    let pattern = pattern(plan);
+    let text = &plan.text;
     match &plan.namespace {
         Namespace::Text(_) => {
-            quote_spanned!(span=> #private::Target::function(#private::path!(#name), #pattern))
+            quote_spanned!(span=> #private::Target::function(#private::path!(#name), #text))
         }
         Namespace::FunctionPath if cached.function.receiver().is_some() => {
-            quote_spanned!(span=> #private::Target::method::<Self>(#private::module_path!(), #name, #pattern))
+            quote_spanned!(span=> #private::Target::method::<Self>(#private::module_path!(), #name, #text))
         }
         Namespace::FunctionPath => {
-            quote_spanned!(span=> #private::Target::function_by_path(#private::path!(#name), #pattern))
-        }
-    }
-}
-
-/// The template with a `*` for each run of values.
-fn pattern(plan: &KeyPlan) -> String {
-    match &plan.render {
-        Render::QueryHash { prefix, .. } => format!("{prefix}:*"),
-        Render::Custom { prefix, .. } => format!("{}:*", prefix.as_deref().unwrap_or_default()),
-        Render::Parts(parts) => {
-            let mut pattern = String::new();
-            let mut joined = false;
-            for part in parts {
-                match part {
-                    Part::Literal(text) => pattern.push_str(text),
-                    Part::Value(value) => {
-                        if !joined {
-                            pattern.push('*');
-                        }
-                        joined = value.next == Next::Value;
-                        continue;
-                    }
-                }
-                joined = false;
-            }
-            pattern
+            quote_spanned!(span=> #private::Target::function_by_path(#private::path!(#name), #text))
         }
     }
 }

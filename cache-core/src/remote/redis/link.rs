@@ -13,6 +13,7 @@ use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError,
 use tokio::sync::Notify;
 
 use super::super::{Budget, Unavailable};
+use super::script::Step;
 use crate::config::{RedisConfig, redact};
 use crate::{CacheError, clock};
 
@@ -168,6 +169,51 @@ impl Link {
         commands: &Pipeline,
         budget: &mut Budget,
     ) -> Result<Vec<Value>, Unavailable> {
+        let (epoch, replies) = self.exchange(commands, budget).await?;
+        self.judge(epoch, without_errors(replies))
+    }
+
+    /// Does several things in one go and waits for all replies.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        steps: &[Step],
+        budget: &mut Budget,
+    ) -> Result<Vec<Value>, Unavailable> {
+        let pipeline = |in_full: bool| {
+            let mut pipeline = redis::pipe();
+            for step in steps {
+                pipeline.add_command(step.command(in_full));
+            }
+            pipeline
+        };
+        let (epoch, replies) = self.exchange(&pipeline(false), budget).await?;
+        let replies = without_errors(replies);
+        let unknown = matches!(
+            &replies,
+            Some(Err(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+        );
+        if unknown {
+            // The server was restarted or told to forget them. All of it can be done twice.
+            return self.send_all(&pipeline(true), budget).await;
+        }
+        self.judge(epoch, replies)
+    }
+
+    /// Sends several commands in one go, of which some may be refused: their replies are errors.
+    pub(crate) async fn send_each(
+        self: &Arc<Self>,
+        commands: &Pipeline,
+        budget: &mut Budget,
+    ) -> Result<Vec<Value>, Unavailable> {
+        let (epoch, replies) = self.exchange(commands, budget).await?;
+        self.judge(epoch, replies)
+    }
+
+    async fn exchange(
+        self: &Arc<Self>,
+        commands: &Pipeline,
+        budget: &mut Budget,
+    ) -> Result<(u64, Replies), Unavailable> {
         let (mut connection, epoch) = self.connection(budget).await?;
         if budget.is_spent() {
             return Err(Unavailable);
@@ -176,16 +222,7 @@ impl Link {
         let reply = budget
             .spend(connection.send_packed_commands(commands, 0, count))
             .await;
-        // The replies of a pipeline carry their errors inside.
-        let reply = reply.map(|values| {
-            values.and_then(|values| {
-                values
-                    .into_iter()
-                    .map(Value::extract_error)
-                    .collect::<Result<Vec<_>, _>>()
-            })
-        });
-        self.judge(epoch, reply)
+        Ok((epoch, reply))
     }
 
     fn up(&self) -> Option<(MultiplexedConnection, u64)> {
@@ -385,6 +422,13 @@ impl Link {
         self.closed.store(true, Ordering::Relaxed);
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = State::Down;
     }
+}
+
+type Replies = Option<Result<Vec<Value>, RedisError>>;
+
+/// The replies of a pipeline carry their errors inside.
+fn without_errors(replies: Replies) -> Replies {
+    replies.map(|values| values.and_then(|values| values.into_iter().map(Value::extract_error).collect()))
 }
 
 fn is_refusal(code: &str) -> bool {

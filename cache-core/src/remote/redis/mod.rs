@@ -3,20 +3,23 @@
 
 mod channel;
 mod link;
+mod script;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{FromRedisValue, Value};
 
 pub(crate) use channel::{Channel, Ears, Message};
 pub(crate) use link::{Link, ServerFacts};
 
+use super::guard::{Aim, Claim, Claimed, End, TOLD};
 use super::{Budget, News, Unavailable};
 use crate::config::RedisConfig;
 use crate::config::duration::millis;
 use crate::{CacheError, glob, key};
+use script::Step;
 
 /// The pattern of a clear, which takes what is no entry along.
 pub(crate) const EVERYTHING: &str = "**";
@@ -45,12 +48,6 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
         Value::SimpleString(text) => Some(text.into_bytes()),
         _ => None,
     }
-}
-
-fn set_command(key: &str, value: &[u8], ttl: Duration) -> Cmd {
-    let mut command = redis::cmd("SET");
-    command.arg(key).arg(value).arg("PX").arg(millis(ttl));
-    command
 }
 
 impl RedisTier {
@@ -102,34 +99,211 @@ impl RedisTier {
             .map(bytes)
     }
 
-    pub(crate) async fn set(
+    /// Reads a key, and the nonces of generations in the same round trip.
+    pub(crate) async fn get_and_learn(
         &self,
         key: &str,
-        value: Vec<u8>,
-        ttl: Duration,
+        generations: &[(String, u64)],
+        life: Duration,
         budget: &mut Budget,
-    ) -> Result<(), Unavailable> {
-        self.link
-            .send(&set_command(key, &value, ttl), budget)
-            .await
-            .map(drop)
+    ) -> Result<(Option<Vec<u8>>, Vec<u64>), Unavailable> {
+        let mut get = redis::cmd("GET");
+        get.arg(key);
+        let mut steps = vec![Step::Command(get)];
+        steps.extend(learn(generations, life));
+        let mut replies = self.link.run(&steps, budget).await?.into_iter();
+        let entry = bytes(replies.next().ok_or(Unavailable)?);
+        Ok((entry, nonces(replies)?))
     }
 
-    /// Deletes a key and tells the other processes, in one go.
+    /// The nonces of generations; those that are not there are made.
+    pub(crate) async fn learn(
+        &self,
+        generations: &[(String, u64)],
+        life: Duration,
+        budget: &mut Budget,
+    ) -> Result<Vec<u64>, Unavailable> {
+        let steps: Vec<Step> = learn(generations, life).collect();
+        nonces(self.link.run(&steps, budget).await?.into_iter())
+    }
+
+    /// Stores a value over whatever is there, and tells the other processes.
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        value: &[u8],
+        ttl: Duration,
+        message: &Message,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        let step = self.put_step(key, value, ttl, message);
+        self.link.run(&[step], budget).await.map(drop)
+    }
+
+    fn put_step(&self, key: &str, value: &[u8], ttl: Duration, message: &Message) -> Step {
+        let (ttl, message) = (millis(ttl).to_string(), message.write());
+        let channel = self.channel.name.as_bytes();
+        Step::script(
+            &script::PUT,
+            key,
+            [value, ttl.as_bytes(), channel, message.as_bytes()],
+        )
+    }
+
+    /// Claims a key for a load.
+    pub(crate) async fn claim(
+        &self,
+        key: &str,
+        claim: &Claim,
+        budget: &mut Budget,
+    ) -> Result<Claimed, Unavailable> {
+        let lease = millis(claim.lease).to_string();
+        let aim: &[u8] = match claim.aim {
+            Aim::Fill => b"fill",
+            Aim::Refresh => b"refresh",
+            Aim::Replace => b"replace",
+        };
+        let step = Step::script(
+            &script::CLAIM,
+            key,
+            [
+                &claim.token.to_le_bytes(),
+                lease.as_bytes(),
+                aim,
+                &claim.seen,
+                &claim.waited.to_le_bytes(),
+                &claim.terms.to_le_bytes(),
+                &crate::entry::empty_head(),
+            ],
+        );
+        let reply = self.link.run(&[step], budget).await?;
+        let mut parts: Vec<Value> = parse(reply.into_iter().next().ok_or(Unavailable)?)?;
+        let mut parts = parts.drain(..);
+        let answer: u8 = parse(parts.next().ok_or(Unavailable)?)?;
+        Ok(match answer {
+            1 => Claimed::Granted,
+            2 => Claimed::Found(parts.next().and_then(bytes).ok_or(Unavailable)?),
+            3 => Claimed::Failed,
+            _ => {
+                let by = parts.next().and_then(bytes).ok_or(Unavailable)?;
+                let left: u64 = parse(parts.next().ok_or(Unavailable)?)?;
+                Claimed::Held {
+                    by: u64::from_le_bytes(by.try_into().map_err(|_| Unavailable)?),
+                    left: Duration::from_millis(left),
+                }
+            }
+        })
+    }
+
+    /// Stores the result of a load, if its claim still stands.
+    pub(crate) async fn commit(
+        &self,
+        key: &str,
+        token: u64,
+        value: &[u8],
+        ttl: Duration,
+        message: &Message,
+        budget: &mut Budget,
+    ) -> Result<bool, Unavailable> {
+        let (ttl, message) = (millis(ttl).to_string(), message.write());
+        let step = Step::script(
+            &script::COMMIT,
+            key,
+            [
+                &token.to_le_bytes(),
+                value,
+                ttl.as_bytes(),
+                self.channel.name.as_bytes(),
+                message.as_bytes(),
+            ],
+        );
+        let reply = self.link.run(&[step], budget).await?;
+        parse(reply.into_iter().next().ok_or(Unavailable)?)
+    }
+
+    /// A sign of life of the load that holds a key.
+    pub(crate) async fn renew(
+        &self,
+        key: &str,
+        token: u64,
+        lease: Duration,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        let lease = millis(lease).to_string();
+        let step = Step::script(&script::RENEW, key, [&token.to_le_bytes(), lease.as_bytes()]);
+        self.link.run(&[step], budget).await.map(drop)
+    }
+
+    /// Removes bytes that are of no use, if they are still the ones whose head was seen.
+    pub(crate) async fn discard(
+        &self,
+        key: &str,
+        seen: &[u8],
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        let step = Step::script(&script::DISCARD, key, [seen]);
+        self.link.run(&[step], budget).await.map(drop)
+    }
+
+    /// Gives a claim back.
+    pub(crate) async fn release(
+        &self,
+        key: &str,
+        token: u64,
+        end: End,
+        message: &Message,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        let message = message.write();
+        let (failed, throttle) = match end {
+            End::Dropped => ("0", 0),
+            End::Failed { throttle } => ("1", millis(throttle)),
+        };
+        let (throttle, told) = (throttle.to_string(), millis(TOLD).to_string());
+        let step = Step::script(
+            &script::RELEASE,
+            key,
+            [
+                &token.to_le_bytes(),
+                failed.as_bytes(),
+                throttle.as_bytes(),
+                told.as_bytes(),
+                self.channel.name.as_bytes(),
+                message.as_bytes(),
+            ],
+        );
+        self.link.run(&[step], budget).await.map(drop)
+    }
+
+    /// Deletes a key and tells the other processes, in one step. Gives whether there was an entry.
     pub(crate) async fn invalidate(
         &self,
         key: &str,
         message: &Message,
         budget: &mut Budget,
     ) -> Result<bool, Unavailable> {
-        let mut commands = redis::pipe();
-        commands.cmd("DEL").arg(key);
-        commands
-            .cmd("PUBLISH")
-            .arg(&self.channel.name)
-            .arg(message.write());
-        let mut replies = self.link.send_all(&commands, budget).await?.into_iter();
-        parse(replies.next().ok_or(Unavailable)?)
+        let message = message.write();
+        let step = Step::script(
+            &script::PUBLISHED_DELETE,
+            key,
+            [self.channel.name.as_bytes(), message.as_bytes()],
+        );
+        let reply = self.link.run(&[step], budget).await?;
+        parse(reply.into_iter().next().ok_or(Unavailable)?)
+    }
+
+    /// Replaces the nonces of generations, each together with its message, in one round trip.
+    pub(crate) async fn renew_generations(
+        &self,
+        renewed: &[(String, u64, Message)],
+        life: Duration,
+        budget: &mut Budget,
+    ) -> Result<(), Unavailable> {
+        let steps: Vec<Step> = renewed
+            .iter()
+            .map(|(key, nonce, message)| self.put_step(key, nonce.to_string().as_bytes(), life, message))
+            .collect();
+        self.link.run(&steps, budget).await.map(drop)
     }
 
     /// Tells the other processes.
@@ -161,16 +335,17 @@ impl RedisTier {
         Ok(values.into_iter().map(bytes).collect())
     }
 
-    pub(crate) async fn set_many(
+    /// Stores several values over whatever is there, and tells the other processes.
+    pub(crate) async fn put_many(
         &self,
-        entries: Vec<(String, Vec<u8>, Duration)>,
+        entries: Vec<(String, Vec<u8>, Duration, News)>,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        let mut commands = redis::pipe();
-        for (key, value, ttl) in entries {
-            commands.add_command(set_command(&key, &value, ttl));
-        }
-        self.bulk().send_all(&commands, budget).await.map(drop)
+        let steps: Vec<Step> = entries
+            .iter()
+            .map(|(key, value, ttl, news)| self.put_step(key, value, *ttl, &self.message(news)))
+            .collect();
+        self.bulk().run(&steps, budget).await.map(drop)
     }
 
     pub(crate) async fn delete_many(
@@ -207,6 +382,7 @@ impl RedisTier {
             let reply = self.bulk().send(&scan, &mut Budget::new(page)).await?;
             let (next, keys): (u64, Vec<Vec<u8>>) = parse(reply)?;
             let mut unlink = redis::cmd("UNLINK");
+            let mut looks = redis::pipe();
             let mut any = false;
             for full in keys {
                 let Some(key) = full.get(prefix.len()..).map(String::from_utf8_lossy) else {
@@ -220,61 +396,30 @@ impl RedisTier {
                     || key::is_shortened(&key)
                 {
                     seen(&key);
+                    looks.cmd("GETRANGE").arg(&full).arg(0).arg(3);
                     unlink.arg(&full);
                     any = true;
                 }
             }
             if any {
-                deleted += parse::<u64>(self.bulk().send(&unlink, &mut Budget::new(page)).await?)?;
+                let replies = self
+                    .bulk()
+                    .send_each(looks.add_command(unlink), &mut Budget::new(page))
+                    .await?;
+                let mut replies = replies.into_iter().rev();
+                let gone: u64 = parse(replies.next().ok_or(Unavailable)?)?;
+                // Leases of loads are no entries.
+                let leases = replies
+                    .filter_map(bytes)
+                    .filter(|first| crate::entry::is_lease(first))
+                    .count();
+                deleted += gone.saturating_sub(leases as u64);
             }
             if next == 0 {
                 return Ok(deleted);
             }
             cursor = next;
         }
-    }
-
-    /// The nonces of generations; those that are not there are made.
-    pub(crate) async fn generations(
-        &self,
-        keys: &[String],
-        fresh: &[u64],
-        budget: &mut Budget,
-    ) -> Result<Vec<u64>, Unavailable> {
-        let found: Vec<Option<u64>> = parse(self.link.send(redis::cmd("MGET").arg(keys), budget).await?)?;
-        if found.iter().all(Option::is_some) {
-            return Ok(found.into_iter().flatten().collect());
-        }
-        // Of several processes that make one, the first wins; so it is read back.
-        let mut commands = redis::pipe();
-        for ((key, nonce), found) in keys.iter().zip(fresh).zip(&found) {
-            if found.is_none() {
-                commands
-                    .cmd("SET")
-                    .arg(key)
-                    .arg(nonce)
-                    .arg("NX")
-                    .arg("PX")
-                    .arg(GENERATION_LIFE);
-            }
-        }
-        self.link.send_all(&commands, budget).await?;
-        let found: Vec<Option<u64>> = parse(self.link.send(redis::cmd("MGET").arg(keys), budget).await?)?;
-        if found.len() != keys.len() || found.iter().any(Option::is_none) {
-            return Err(Unavailable);
-        }
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    pub(crate) async fn renew_generation(
-        &self,
-        key: &str,
-        nonce: u64,
-        budget: &mut Budget,
-    ) -> Result<(), Unavailable> {
-        let mut command = redis::cmd("SET");
-        command.arg(key).arg(nonce).arg("PX").arg(GENERATION_LIFE);
-        self.link.send(&command, budget).await.map(drop)
     }
 
     /// Adds to the scores of members of a sorted set.
@@ -319,8 +464,16 @@ impl RedisTier {
     }
 }
 
-/// How long the nonce of a generation is kept after its last change, in milliseconds. One that is lost makes misses.
-const GENERATION_LIFE: u64 = 30 * 86_400_000;
+fn learn(generations: &[(String, u64)], life: Duration) -> impl Iterator<Item = Step> {
+    generations.iter().map(move |(key, fresh)| {
+        let (fresh, life) = (fresh.to_string(), millis(life).to_string());
+        Step::script(&script::LEARN, key, [fresh.as_bytes(), life.as_bytes()])
+    })
+}
+
+fn nonces(replies: impl Iterator<Item = Value>) -> Result<Vec<u64>, Unavailable> {
+    replies.map(parse).collect()
+}
 
 fn floor_char_boundary(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
@@ -332,5 +485,5 @@ fn floor_char_boundary(text: &str, most: usize) -> &str {
 
 /// Whether a key is one of ours that is no entry.
 fn is_internal(key: &str) -> bool {
-    key.starts_with("%tag:") || key == "%popular_searches"
+    ["%tag:", "%ns:", "%of:"].iter().any(|kind| key.starts_with(kind)) || key == "%popular_searches"
 }
