@@ -350,7 +350,8 @@ impl Target {
 pub struct Targets {
     manager: CacheManager,
     counters: Arc<Counters>,
-    names: Vec<Name>,
+    /// With whether a name is a target of its own; some targets have two names.
+    names: Vec<(Name, bool)>,
 }
 
 impl Targets {
@@ -371,33 +372,34 @@ impl Targets {
         reason = "the expansion has no other use for it"
     )]
     pub fn key(&mut self, key: Key) {
-        self.names.push(Name::Key(key.as_str().to_owned()));
+        self.names.push((Name::Key(key.as_str().to_owned()), true));
     }
 
     /// All entries of a function.
     pub fn all(&mut self, target: Target) {
-        self.names.extend(target.names());
+        let names = target.names().into_iter().enumerate();
+        self.names.extend(names.map(|(index, name)| (name, index == 0)));
     }
 
     /// Keys that match a pattern. Values in it match themselves alone.
     pub fn pattern(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push(Name::matching(writer.into_pattern()));
+        self.names.push((Name::matching(writer.into_pattern()), true));
     }
 
     /// One key by its text.
     pub fn raw_key(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push(Name::Key(text_of(&mut writer).to_owned()));
+        self.names.push((Name::Key(text_of(&mut writer).to_owned()), true));
     }
 
     /// A tag.
     pub fn tag(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push(Name::tag(&writer.into_pattern()));
+        self.names.push((Name::tag(&writer.into_pattern()), true));
     }
 }
 
@@ -423,10 +425,10 @@ impl Targets {
         // A name leaves the list when it is done with, so that nothing is lost when the caller is dropped meanwhile.
         // All of them together have one budget; what it does not suffice for follows in the background.
         let mut budget = core.budget();
-        while let Some(name) = self.names.last().cloned() {
+        while let Some((name, counts)) = self.names.last().cloned() {
             core.invalidate(name, &mut budget).await;
             self.names.pop();
-            self.counters.invalidations.fetch_add(1, Relaxed);
+            self.counters.invalidations.fetch_add(u64::from(counts), Relaxed);
         }
     }
 }
@@ -436,8 +438,8 @@ impl Targets {
 impl Drop for Targets {
     fn drop(&mut self) {
         let core = &self.manager.core;
-        for name in std::mem::take(&mut self.names) {
-            self.counters.invalidations.fetch_add(1, Relaxed);
+        for (name, counts) in std::mem::take(&mut self.names) {
+            self.counters.invalidations.fetch_add(u64::from(counts), Relaxed);
             core.forget(&name);
             if core.remote.is_some() {
                 core.invalidate_later(name);

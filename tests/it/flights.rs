@@ -366,10 +366,10 @@ async fn s4_a_load_longer_than_the_lease_still_answers_all_who_wait_for_it() {
         callers.spawn(async move { slow(&cache, &runs, 1).await });
     }
     let values = callers.join_all().await;
-    // Two were taken for the leader's successors; the first to end speaks for all but these two.
-    assert_eq!(runs.load(SeqCst), 3);
-    assert_eq!(values.iter().filter(|value| **value == 1).count(), 48);
-    assert_eq!(started.elapsed().as_secs(), 45);
+    // The leader gives signs of life, however long it waits for something else.
+    assert_eq!(runs.load(SeqCst), 1);
+    assert!(values.iter().all(|value| *value == 1));
+    assert_eq!(started.elapsed().as_secs(), 25);
     assert_eq!(cache.health().await.loads_running, 0);
 }
 

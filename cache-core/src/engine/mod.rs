@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::CacheError;
-use crate::codec::{Codec, Content, Encoded};
+use crate::codec::{self, Codec, Content, Encoded};
 use crate::config::duration::millis;
 use crate::config::{BackendMode, Config};
 use crate::entry::{self, Stored, Unreadable};
@@ -347,7 +347,6 @@ impl Core {
                 namespace = namespace(),
                 "an entry was written from a type of another shape; it counts as a miss"
             );
-            fetched.unreadable = true;
             return fetched;
         }
         let size = stored.payload.as_ref().map_or(0, Vec::len);
@@ -366,7 +365,8 @@ impl Core {
                         namespace = namespace(),
                         "an entry does not decode; it counts as a miss"
                     );
-                    fetched.unreadable = true;
+                    // What is of another type only may be what somebody else asks for.
+                    fetched.unreadable = !codec::is_well_formed(&payload);
                     return fetched;
                 }
             },
