@@ -4,7 +4,7 @@
 //! cargo run --release --manifest-path benches/Cargo.toml -- all
 //! ```
 //!
-//! `hit`, `redis` and `stampede` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
+//! `hit`, `redis`, `stampede` and `races` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
 //! Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
 
 // The candidates are the same text for each type of value.
@@ -14,6 +14,7 @@ mod data;
 mod hit;
 mod instructions;
 mod measure;
+mod races;
 mod redis;
 #[allow(dead_code)]
 #[path = "../../tests/support/redis_server.rs"]
@@ -29,7 +30,8 @@ use table::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
-const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede  [--rounds N] [--slice-ms N]";
+const USAGE: &str =
+    "usage: benches all | hit [small | arc] | redis | stampede | races  [--rounds N] [--slice-ms N]";
 
 /// The command line.
 pub struct Options {
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
             hit::run(&options);
             redis::run(&options);
             stampede::run(&options);
+            races::run(&options);
         }
         Some("hit") => hit::run(&options),
         Some("redis") => redis::run(&options),
@@ -88,6 +91,9 @@ fn main() -> ExitCode {
         // What this program runs under callgrind.
         Some("hit-instructions") => hit::instructions(&options),
         Some("stampede") => stampede::run(&options),
+        Some("races") => races::run(&options),
+        // One of the processes that share a Redis.
+        Some("races-process") => races::process(&options),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::FAILURE;
