@@ -392,7 +392,8 @@ impl Targets {
     pub fn raw_key(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         let mut writer = KeyWriter::new();
         render(&mut writer);
-        self.names.push((Name::Key(text_of(&mut writer).to_owned()), true));
+        self.names
+            .push((Name::Key(text_of(&mut writer).to_owned()), true));
     }
 
     /// A tag.

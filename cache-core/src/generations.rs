@@ -15,6 +15,8 @@ pub(crate) struct Generation {
     pub(crate) name: Arc<str>,
     /// Changes with every invalidation that this process hears of. What is in memory is held against it.
     version: AtomicU64,
+    /// Counts the changes of all versions, after they have happened.
+    changes: Arc<AtomicU64>,
     known: Mutex<Known>,
 }
 
@@ -30,6 +32,11 @@ impl Generation {
     #[inline]
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::SeqCst)
+    }
+
+    fn change(&self) {
+        self.version.fetch_add(1, Ordering::SeqCst);
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -55,7 +62,7 @@ impl Generation {
             return;
         }
         if known.nonce.is_some_and(|earlier| earlier != nonce) {
-            self.version.fetch_add(1, Ordering::SeqCst);
+            self.change();
         }
         *known = Known {
             nonce: Some(nonce),
@@ -67,7 +74,7 @@ impl Generation {
     pub(crate) fn replace(&self, nonce: u64) {
         let mut known = self.known();
         if known.nonce != Some(nonce) {
-            self.version.fetch_add(1, Ordering::SeqCst);
+            self.change();
         }
         *known = Known {
             nonce: Some(nonce),
@@ -78,7 +85,7 @@ impl Generation {
     /// All that was loaded before is gone, and the shared tier is asked again.
     fn forget(&self) {
         let mut known = self.known();
-        self.version.fetch_add(1, Ordering::SeqCst);
+        self.change();
         *known = Known::default();
     }
 
@@ -111,9 +118,16 @@ type Table = (HashMap<Arc<str>, Arc<Generation>>, usize);
 #[derive(Debug, Default)]
 pub(crate) struct Generations {
     table: Mutex<Table>,
+    changes: Arc<AtomicU64>,
 }
 
 impl Generations {
+    /// How many changes there were. What stood at a number of changes stands as long as there are no more.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,6 +148,7 @@ impl Generations {
         let generation = Arc::new(Generation {
             name: Arc::clone(&name),
             version: AtomicU64::new(0),
+            changes: Arc::clone(&self.changes),
             known: Mutex::default(),
         });
         map.insert(name, Arc::clone(&generation));

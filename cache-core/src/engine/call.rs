@@ -97,7 +97,8 @@ fn by_arguments(
         if !core.serves(site.tier) {
             return None;
         }
-        core.memory.front(arguments, |entry, counters| {
+        let changes = core.generations.changes();
+        core.memory.front(arguments, changes, |entry, counters| {
             let Content::Value(value) = &entry.content else {
                 return None;
             };

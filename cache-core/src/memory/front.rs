@@ -57,12 +57,17 @@ impl Front {
 
     /// Looks at the fresh entry of these arguments, unless it is due for a refresh. `see` runs under a lock.
     #[inline]
-    pub(super) fn fresh<R>(&self, arguments: &[u8], see: impl FnOnce(&Entry, &Counters) -> R) -> Option<R> {
+    pub(super) fn fresh<R>(
+        &self,
+        arguments: &[u8],
+        changes: u64,
+        see: impl FnOnce(&Entry, &Counters) -> R,
+    ) -> Option<R> {
         let hash = self.hash(arguments);
         let part = self.part(hash).read().unwrap_or_else(PoisonError::into_inner);
         let record = part.find(hash, |record| *record.arguments == *arguments)?;
         let entry = &*record.entry;
-        if entry.is_quick() {
+        if entry.is_quick(changes) {
             entry.touch();
             return Some(see(entry, &record.counters));
         }

@@ -127,10 +127,16 @@ impl MemoryStore {
         self.shard(hash).write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the fresh entry of a function's arguments, if the short way leads to it. `see` runs under a lock.
+    /// Looks at the fresh entry of a function's arguments, if the short way leads to it. `changes` is the number of changes
+    /// of generations before. `see` runs under a lock.
     #[inline]
-    pub(crate) fn front<R>(&self, arguments: &[u8], see: impl FnOnce(&Entry, &Counters) -> R) -> Option<R> {
-        self.front.fresh(arguments, see)
+    pub(crate) fn front<R>(
+        &self,
+        arguments: &[u8],
+        changes: u64,
+        see: impl FnOnce(&Entry, &Counters) -> R,
+    ) -> Option<R> {
+        self.front.fresh(arguments, changes, see)
     }
 
     /// Has the short way lead to the entry of a key.

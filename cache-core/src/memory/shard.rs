@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     retry_at: AtomicU64,
     /// The number of the load that it is from.
     pub(crate) number: u64,
+    /// The number of changes of generations at which those it was loaded under were last seen to stand, and one more.
+    stood_at: AtomicU64,
     /// What it was loaded under.
     pub(crate) generations: Box<[Snapshot]>,
     /// An estimate in bytes.
@@ -77,6 +79,7 @@ impl Entry {
             serve_until: AtomicU64::new(draft.serve_until),
             retry_at: AtomicU64::new(draft.retry_at),
             number,
+            stood_at: AtomicU64::new(0),
             generations: draft.generations,
             weight,
             local: draft.local,
@@ -122,10 +125,20 @@ impl Entry {
                 .is_ok()
     }
 
-    /// Whether the short way may lead here.
+    /// Whether the short way may lead here, given the number of changes of generations.
     #[inline]
-    pub(super) fn is_quick(&self) -> bool {
-        clock::now() < self.quick_until.load(Acquire) && self.stands()
+    pub(super) fn is_quick(&self, changes: u64) -> bool {
+        clock::now() < self.quick_until.load(Acquire)
+            && (self.stood_at.load(Relaxed) == changes + 1 || self.stands_at(changes))
+    }
+
+    #[cold]
+    fn stands_at(&self, changes: u64) -> bool {
+        let stands = self.stands();
+        if stands {
+            self.stood_at.store(changes + 1, Relaxed);
+        }
+        stands
     }
 
     pub(super) fn is_fresh(&self) -> bool {
