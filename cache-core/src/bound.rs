@@ -17,12 +17,14 @@
 //! | [`MayBeNone`] | what a function returns | `none_ttl` |
 //! | [`MayFail`] | what a function returns | `stale_if_error` |
 //! | [`TimesOut`] | what a function returns | `hard_timeout` |
+//! | [`Background`] | arguments and what a function returns | `stale_while_revalidate`, `refresh_ahead`, `soft_timeout` |
 //! | [`Manager`] | an expression | `manager` |
 //! | [`Cached`] | methods among the targets | `#[invalidate_cache]` |
 
 // Most are asked for through a method of their own: of any other function rustc explains where its bound stands.
 
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -100,7 +102,7 @@ impl<T: MayBeNone, E> MayBeNone for Result<T, E> {}
 #[diagnostic::do_not_recommend]
 impl<T: MayBeNone> MayBeNone for axum::Json<T> {}
 
-/// Can fail: a `Result`, or a `Json` around one.
+/// Can fail: a `Result`.
 #[diagnostic::on_unimplemented(
     message = "`stale_if_error` does nothing: `{Self}` is never an error",
     label = "there is no `Result` in what the function returns",
@@ -116,9 +118,9 @@ impl<T, E> MayFail for Result<T, E> {}
 
 /// Can say that it took too long: a `Result` whose error is made from a [`SharedError`].
 #[diagnostic::on_unimplemented(
-    message = "`hard_timeout` has no error to return: `{Self}` cannot be made from a `cache_core::SharedError`",
-    label = "this must be able to say that the function took too long",
-    note = "return `Result<.., E>` where `E: From<cache_core::SharedError>`"
+    message = "`hard_timeout` has no error to return: none in `{Self}` can be made from `cache_core::SharedError`",
+    label = "this cannot say that the function took too long",
+    note = "return `Result<.., E>` with an `impl From<cache_core::SharedError> for E`, or remove `hard_timeout`"
 )]
 pub trait TimesOut: Sized {
     #[doc(hidden)]
@@ -130,6 +132,30 @@ impl<T, E: From<SharedError>> TimesOut for Result<T, E> {
     fn timed_out(error: SharedError) -> Self {
         Err(error.into())
     }
+}
+
+/// Can be used in the background, on another thread: `Send`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be used in the background",
+    label = "this cannot be sent to another thread",
+    note = "with `stale_while_revalidate`, `refresh_ahead` or `soft_timeout` the function goes on after its caller has its value, on another thread",
+    note = "take and return what is `Send`: `Arc` instead of `Rc`, `dyn Trait + Send + Sync` instead of `dyn Trait`"
+)]
+pub trait Background: Send {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send> Background for T {}
+
+/// Asks an argument for [`Background`].
+pub fn taken_along<T: Background>(_: &T) {}
+
+/// Asks what is returned for [`Background`].
+pub fn brought_back<T: Background>(_: PhantomData<T>) {}
+
+// Of one type for all functions, so that what a body lacks is told of this function and not of what runs it.
+/// A function that goes on after its caller has its value.
+pub fn goes_on<F: Future + Send + 'static>(future: F) -> Pin<Box<dyn Future<Output = F::Output> + Send>> {
+    Box::pin(future)
 }
 
 /// Names a manager: a [`CacheManager`], a reference to one, or one behind an `Arc`.

@@ -33,12 +33,12 @@ pub(crate) fn cached(attribute: CachedAttribute, options: TokenStream, item: &To
     let plan = check::cached(&cached, &mut errors);
     match plan {
         Some(plan) if errors.is_empty() => {
-            let handle = expand::handle(&cached, &plan);
+            let handle = expand::handle(&cached, &plan.key);
             let function = expand::cached_fn(&cached, &plan);
             quote!(#function #handle)
         }
         plan => {
-            let handle = plan.map(|plan| expand::handle(&cached, &plan));
+            let handle = plan.map(|plan| expand::handle(&cached, &plan.key));
             let errors = errors.into_compile_errors();
             let function = &cached.function;
             quote!(#function #handle #errors)
@@ -254,21 +254,33 @@ mod tests {
     #[test]
     fn options_of_the_future_are_unknown_and_not_ignored() {
         let item = "async fn f(id: u64) -> u64 { id }";
-        for option in [
-            "stale_if_error = 60",
-            "stale_while_revalidate = 60",
-            "refresh_ahead = 0.5",
-            "soft_timeout = 1",
-            "hard_timeout = 1",
-            "jitter = 0.1",
-            "tags = [\"a\"]",
-            "each = id in ids",
-            "handle = Name",
-        ] {
+        for option in ["each = id in ids", "handle = Name"] {
             let found = first_lines(&format!("{option}, key = \"a:{{id}}\""), item);
             let name = option.split(' ').next().unwrap_or_default();
             assert_eq!(found, [format!("unknown option `{name}`")]);
         }
+    }
+
+    #[test]
+    fn a_tag_is_written_like_the_same_tag_of_an_invalidator() {
+        let item = tokens("async fn f(a: u64, b: Filters) -> u64 { a }");
+        let tags = "tags = [\"x\", \"city:{b.city:lower}:{a}-{b.0:hash}\"]";
+        let renders = |expansion: &TokenStream| -> Vec<String> {
+            let text = expansion.to_string().replace(' ', "");
+            let of_tag = |rest: &str| {
+                let end = rest.find("})").unwrap_or_else(|| panic!("{rest}"));
+                rest[..end].to_owned()
+            };
+            text.split(".tag(").skip(1).map(of_tag).collect()
+        };
+        let cached = cached(
+            CachedAttribute::Result,
+            tokens(&format!("key = \"a:{{a}}\", skip(b), {tags}")),
+            &item,
+        );
+        let found = renders(&cached);
+        assert_eq!(found.len(), 2, "{cached}");
+        assert_eq!(found, renders(&invalidator(tokens(tags), &item)));
     }
 
     #[test]
@@ -279,9 +291,16 @@ mod tests {
             "key_fn = |a| a",
             "skip(b)",
             "ttl = 5",
+            "stale_if_error = 5",
+            "stale_while_revalidate = 5",
+            "refresh_ahead = 0.5",
+            "soft_timeout = 5",
+            "hard_timeout = 5",
+            "jitter = 0.5",
             "none_ttl = 5",
             "cache_if = f",
             "ttl_from = f",
+            "tags = [\"x\"]",
             "bypass = true",
             "refresh = true",
             "tier = memory",
@@ -344,7 +363,7 @@ mod tests {
 
     #[test]
     fn arbitrary_options_never_panic() {
-        const PIECES: [&str; 32] = [
+        const PIECES: [&str; 40] = [
             "key",
             "=",
             "\"a:{id}\"",
@@ -365,6 +384,14 @@ mod tests {
             "Self::m(..)",
             "<T as U>::m(id)",
             "tags",
+            "stale_if_error",
+            "stale_while_revalidate",
+            "refresh_ahead",
+            "soft_timeout",
+            "hard_timeout",
+            "jitter",
+            "0.8",
+            "\"80%\"",
             "[\"a\"]",
             "[]",
             "{}",
@@ -390,7 +417,7 @@ mod tests {
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
-                match PIECES.get(usize::try_from(state % 36).unwrap_or(0)) {
+                match PIECES.get(usize::try_from(state % 44).unwrap_or(0)) {
                     Some(piece) => text.push_str(piece),
                     None => break,
                 }

@@ -49,9 +49,16 @@ use crate::attr::CachedAttribute;
 /// | `key_fn` | closure or path | computes what follows `{key_type}:`, from references to the arguments that are not skipped, `self` included |
 /// | `skip(a, b)` | names | not part of the key |
 /// | `ttl` | seconds, `"90s"` `"30m"` `"2h5m"` `"1d"` `"500ms"`, or an expression of type `Duration` | how long an entry is fresh; else the namespace's TTL from the environment |
-/// | `none_ttl` | seconds or text as for `ttl` | stores `None` too, for this long |
+/// | `stale_if_error` | seconds or text as for `ttl` | how long past its TTL an entry is served when the function fails |
+/// | `stale_while_revalidate` | seconds or text | how long past its TTL an entry is served at once, while one load in the background refreshes it |
+/// | `refresh_ahead` | part of the TTL, `0.8` | a hit past this part starts one load in the background |
+/// | `soft_timeout` | seconds or text | when a load takes longer, a stale value is served if there is one; needs `stale_if_error` or `stale_while_revalidate` |
+/// | `hard_timeout` | seconds or text | how long a caller waits at most; then it gets an error made from `SharedError` |
+/// | `jitter` | part of the TTL, `0.1` | each entry's TTL is shortened at random by up to this part |
+/// | `none_ttl` | seconds or text | stores `None` too, for this long |
 /// | `cache_if` | closure or path on `&value` | stores only what it accepts |
 /// | `ttl_from` | closure or path on `&value`, to `Duration` | how long this value is fresh |
+/// | `tags` | list of templates | names by which [`macro@invalidate_cache`] drops the entry; they are no part of the key |
 /// | `bypass` | bool expression on the arguments | neither reads nor writes the cache |
 /// | `refresh` | bool expression on the arguments | loads and stores, without a look-up |
 /// | `tier` | `memory`, `redis`, `both` | where entries are kept; with `memory` the value needs no serde |
@@ -64,6 +71,16 @@ use crate::attr::CachedAttribute;
 /// ```ignore
 /// #[cache_result("analytics", |metric| metric.to_owned(), ttl = 1800)]
 /// async fn metric(metric: &str) -> Result<f64, DbError> { .. }
+/// ```
+///
+/// # In the background
+///
+/// With `stale_while_revalidate`, `refresh_ahead` or `soft_timeout` the function goes on after its caller has its value.
+/// So it takes owned arguments and is `Send`: `String` for `&str`, `Arc<Db>` for `&Db`, `self: Arc<Self>` for `&self`.
+///
+/// ```ignore
+/// #[cache_result(key = "score:{city}", skip(db), stale_while_revalidate = "5m", tags = ["city:{city}"])]
+/// async fn score(db: Arc<Db>, city: String) -> Result<u64, DbError> { .. }
 /// ```
 ///
 /// # The handle
@@ -112,8 +129,9 @@ pub fn cache_search_results(options: TokenStream, item: TokenStream) -> TokenStr
 ///
 /// # Options
 ///
-/// `skip`, `ttl`, `none_ttl`, `cache_if`, `ttl_from`, `bypass`, `refresh`, `tier`, `manager`, `version` and `crate`
-/// as for [`macro@cache_result`], and
+/// `skip`, `ttl`, `stale_if_error`, `stale_while_revalidate`, `refresh_ahead`, `soft_timeout`, `hard_timeout`, `jitter`,
+/// `none_ttl`, `cache_if`, `ttl_from`, `tags`, `bypass`, `refresh`, `tier`, `manager`, `version` and `crate` as for
+/// [`macro@cache_result`], and
 ///
 /// | option | value | meaning |
 /// |---|---|---|

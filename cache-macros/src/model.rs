@@ -29,6 +29,12 @@ pub(crate) struct Invalidator {
     pub(crate) krate: CratePath,
 }
 
+/// A cached function that may be expanded.
+pub(crate) struct CachedPlan {
+    pub(crate) key: KeyPlan,
+    pub(crate) tags: Vec<Vec<Part>>,
+}
+
 /// How the key of a cached function comes about.
 pub(crate) struct KeyPlan {
     pub(crate) namespace: Namespace,

@@ -104,6 +104,17 @@ impl Function {
         }
     }
 
+    /// Where what rustc finds about the returned error is shown: the last type of a `Result<.., E>`, and else the whole.
+    pub(crate) fn error_span(&self) -> Span {
+        let ReturnType::Type(_, ty) = &self.signature.output else {
+            return self.name().span();
+        };
+        let error = last_segment(Some(ty))
+            .and_then(generic_types)
+            .and_then(|types| types.get(1).copied());
+        name_in(error.unwrap_or(ty))
+    }
+
     /// All arguments but the receiver, in order.
     pub(crate) fn bindings(&self) -> Vec<Binding> {
         let mut bindings = Vec::new();

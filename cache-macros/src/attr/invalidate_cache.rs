@@ -3,14 +3,13 @@
 //! Targets are told apart by their form alone; whether a function is cached is for rustc to find. The invariant
 //! is that a target that was read has one of the forms that the documentation names.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::spanned::Spanned;
-use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, LitStr, Path, RangeLimits, Token, token};
+use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, LitStr, Path, RangeLimits, Token};
 
 use super::slot::Slot;
-use super::{Grammar, each_argument, equals, unknown_option, value};
+use super::{Grammar, each_argument, tags, unknown_option, value};
 use crate::errors::{Errors, Message};
 
 const GRAMMAR: Grammar = Grammar {
@@ -79,7 +78,7 @@ impl InvalidateOptions {
         let text = name.to_string();
         let span = name.span();
         match text.as_str() {
-            "tags" => self.tags.fill(&text, span, tags(name, input)?, errors),
+            "tags" => self.tags.fill(&text, span, tags::list(name, input)?, errors),
             "manager" => self
                 .manager
                 .fill(&text, span, value::expression(name, "app.cache", input)?, errors),
@@ -88,39 +87,6 @@ impl InvalidateOptions {
         }
         Ok(())
     }
-}
-
-/// `tags = ["city:{result.city}"]`
-fn tags(name: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
-    let example = "[\"city:{city}\"]";
-    equals(name, example, input)?;
-    let wrong = |span: Span| {
-        Message::new("`tags` is a list of string literals")
-            .help(format_args!("write `tags = {example}`"))
-            .into_error(span)
-    };
-    if !input.peek(token::Bracket) {
-        return Err(wrong(input.parse::<Expr>()?.span()));
-    }
-    let content;
-    let bracket = syn::bracketed!(content in input);
-    let mut tags = Vec::new();
-    while !content.is_empty() {
-        if !content.peek(LitStr) {
-            let span = content.span();
-            content.parse::<TokenStream>()?;
-            return Err(wrong(span));
-        }
-        tags.push(content.parse()?);
-        if !content.is_empty() {
-            content.parse::<Token![,]>()?;
-        }
-    }
-    if tags.is_empty() {
-        let message = Message::new("`tags` is empty, so it does nothing").help("remove it, or name a tag");
-        return Err(message.into_error(bracket.span.join()));
-    }
-    Ok(tags)
 }
 
 /// A target in the form of a call.

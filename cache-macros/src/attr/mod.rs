@@ -8,9 +8,11 @@ mod cache_key;
 mod cache_lead_data;
 mod cache_result;
 mod cache_search_results;
+mod fraction;
 mod invalidate_cache;
 mod options;
 mod slot;
+mod tags;
 mod value;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -20,7 +22,8 @@ use syn::{Token, token};
 pub(crate) use cache_key::{ours as cache_key_attributes, parse as parse_cache_key};
 pub(crate) use invalidate_cache::{InvalidateOptions, MethodOwner, Target, parse as parse_invalidate};
 pub(crate) use options::{CachedOptions, Tier};
-pub(crate) use value::Ttl;
+pub(crate) use slot::Slot;
+pub(crate) use value::{Fixed, Ttl};
 
 use crate::errors::{Errors, Message, list};
 use crate::suggest::nearest;

@@ -1,14 +1,15 @@
 //! The options of the attributes that cache, as one struct of slots.
 //!
 //! Which attribute takes which of them is in the attribute's own file. The invariant is that each option has
-//! one slot and one line in `named`.
+//! one slot, and one line in `named` or `about_time`.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use syn::parse::ParseStream;
 use syn::{Expr, LitStr, Path};
 
 use super::slot::Slot;
-use super::value::{self, Ttl};
+use super::value::{self, Fixed, Ttl};
+use super::{fraction, tags};
 use crate::errors::{Errors, Message};
 
 /// Where entries are kept.
@@ -31,9 +32,18 @@ pub(crate) struct CachedOptions {
     pub(crate) skip: Slot<Vec<Ident>>,
     pub(crate) popular: Slot<Ident>,
     pub(crate) ttl: Slot<Ttl>,
-    pub(crate) none_ttl: Slot<u64>,
+    pub(crate) stale_if_error: Slot<Fixed>,
+    pub(crate) stale_while_revalidate: Slot<Fixed>,
+    /// In millionths of the TTL.
+    pub(crate) refresh_ahead: Slot<u32>,
+    pub(crate) soft_timeout: Slot<Fixed>,
+    pub(crate) hard_timeout: Slot<Fixed>,
+    /// In millionths of the TTL.
+    pub(crate) jitter: Slot<u32>,
+    pub(crate) none_ttl: Slot<Fixed>,
     pub(crate) cache_if: Slot<Expr>,
     pub(crate) ttl_from: Slot<Expr>,
+    pub(crate) tags: Slot<Vec<LitStr>>,
     pub(crate) bypass: Slot<Expr>,
     pub(crate) refresh: Slot<Expr>,
     pub(crate) tier: Slot<Tier>,
@@ -87,9 +97,7 @@ impl CachedOptions {
                 .popular
                 .fill(&text, span, value::argument(name, "text", input)?, errors),
             "ttl" => self.ttl.fill(&text, span, value::ttl(name, input)?, errors),
-            "none_ttl" => self
-                .none_ttl
-                .fill(&text, span, value::fixed_duration(name, input)?, errors),
+            "tags" => self.tags.fill(&text, span, tags::list(name, input)?, errors),
             "cache_if" => {
                 self.cache_if.fill(
                     &text,
@@ -117,9 +125,44 @@ impl CachedOptions {
                 .version
                 .fill(&text, span, value::version(name, input)?, errors),
             "crate" => self.krate.fill(&text, span, value::path(name, input)?, errors),
+            _ => return self.about_time(name, input, errors),
+        }
+        Ok(())
+    }
+
+    /// Reads a duration that is known beforehand, or a part of the TTL.
+    fn about_time(&mut self, name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        let text = name.to_string();
+        let span = name.span();
+        let duration = |input| value::fixed_duration(name, input);
+        let part = |example, input| fraction::of_ttl(name, example, input);
+        match text.as_str() {
+            "stale_if_error" => self.stale_if_error.fill(&text, span, duration(input)?, errors),
+            "stale_while_revalidate" => {
+                let window = duration(input)?;
+                self.stale_while_revalidate.fill(&text, span, window, errors);
+            }
+            "refresh_ahead" => self.refresh_ahead.fill(&text, span, part("0.8", input)?, errors),
+            "soft_timeout" => self.soft_timeout.fill(&text, span, duration(input)?, errors),
+            "hard_timeout" => self.hard_timeout.fill(&text, span, duration(input)?, errors),
+            "jitter" => self.jitter.fill(&text, span, part("0.1", input)?, errors),
+            "none_ttl" => self.none_ttl.fill(&text, span, duration(input)?, errors),
             _ => errors.at(span, format_args!("unknown option `{name}`")),
         }
         Ok(())
+    }
+
+    /// The options with which the function may go on after its caller has its value, and where they stand.
+    pub(crate) fn background(&self) -> Vec<(&'static str, Span)> {
+        let spans = [
+            ("stale_while_revalidate", self.stale_while_revalidate.span()),
+            ("refresh_ahead", self.refresh_ahead.span()),
+            ("soft_timeout", self.soft_timeout.span()),
+        ];
+        spans
+            .into_iter()
+            .filter_map(|(name, span)| Some((name, span?)))
+            .collect()
     }
 
     /// Reads a string or closure without a name.

@@ -6,11 +6,19 @@
 use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
+use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Token, UnOp};
 
 use super::equals;
 use crate::duration::{self, Fault};
 use crate::errors::{Errors, Message};
+
+/// A duration that is known beforehand, and where it is written.
+#[derive(Clone, Copy)]
+pub(crate) struct Fixed {
+    pub(crate) millis: u64,
+    pub(crate) span: Span,
+}
 
 /// How long an entry is fresh.
 pub(crate) enum Ttl {
@@ -104,22 +112,35 @@ pub(super) fn version(name: &Ident, input: ParseStream<'_>) -> syn::Result<u32> 
 }
 
 /// A duration that is an integer or a text.
-pub(super) fn fixed_duration(name: &Ident, input: ParseStream<'_>) -> syn::Result<u64> {
-    match ttl(name, input)? {
-        Ttl::Millis(millis) => Ok(millis),
-        Ttl::Expression(value) => Err(Message::new(format_args!(
-            "`{name}` is a duration that is known beforehand"
-        ))
-        .help(format_args!(
-            "write seconds or text: `{name} = 90` or `{name} = \"90s\"`"
-        ))
-        .on(&value)),
+pub(super) fn fixed_duration(name: &Ident, input: ParseStream<'_>) -> syn::Result<Fixed> {
+    let value = expression(name, &format!("\"{}\"", example(name)), input)?;
+    let span = value.span();
+    match duration(name, value)? {
+        Ttl::Millis(millis) => Ok(Fixed { millis, span }),
+        Ttl::Expression(value) => {
+            let (seconds, text) = if is_timeout(name) {
+                (2, "500ms")
+            } else {
+                (90, "90s")
+            };
+            Err(
+                Message::new(format_args!("`{name}` is a duration that is known beforehand"))
+                    .help(format_args!(
+                        "write seconds or text: `{name} = {seconds}` or `{name} = \"{text}\"`"
+                    ))
+                    .on(&value),
+            )
+        }
     }
 }
 
 /// A duration that may be an expression too.
 pub(super) fn ttl(name: &Ident, input: ParseStream<'_>) -> syn::Result<Ttl> {
     let value = expression(name, "\"30m\"", input)?;
+    duration(name, value)
+}
+
+fn duration(name: &Ident, value: Expr) -> syn::Result<Ttl> {
     match &value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text), ..
@@ -167,7 +188,22 @@ fn seconds(name: &Ident, literal: &Lit) -> syn::Result<u64> {
 }
 
 fn forms(name: &Ident) -> String {
-    format!("write seconds, or text such as `\"90s\"`, `\"30m\"`, `\"2h5m\"`: `{name} = \"30m\"`")
+    let example = example(name);
+    format!("write seconds, or text such as `\"90s\"`, `\"30m\"`, `\"2h5m\"`: `{name} = \"{example}\"`")
+}
+
+/// Whether its durations are short enough for milliseconds.
+fn is_timeout(name: &Ident) -> bool {
+    name == "soft_timeout" || name == "hard_timeout"
+}
+
+/// A duration that makes sense for this option.
+fn example(name: &Ident) -> &'static str {
+    match name.to_string().as_str() {
+        "soft_timeout" => "500ms",
+        "hard_timeout" => "5s",
+        _ => "30m",
+    }
 }
 
 fn negative(name: &Ident) -> Message {
@@ -175,12 +211,33 @@ fn negative(name: &Ident) -> Message {
 }
 
 fn zero(name: &Ident) -> Message {
-    let message = Message::new(format_args!("a `{name}` of zero would store nothing"));
-    if name == "ttl" {
-        message.help("write how long an entry is fresh; to go without the cache at times there is `bypass = condition`")
-    } else {
-        message.help(format_args!("remove `{name}`, without it `None` is not stored"))
-    }
+    let (would, help) = match name.to_string().as_str() {
+        "none_ttl" => (
+            "store nothing",
+            "remove `none_ttl`, without it `None` is not stored",
+        ),
+        "stale_if_error" => (
+            "do nothing",
+            "remove it, or write how long past its TTL a value is served when the function fails: `stale_if_error = \"1h\"`",
+        ),
+        "stale_while_revalidate" => (
+            "do nothing",
+            "remove it, or write how long past its TTL a value is served while it is refreshed: `stale_while_revalidate = \"5m\"`",
+        ),
+        "soft_timeout" => (
+            "wait for no load",
+            "to serve a stale value at once there is `stale_while_revalidate`",
+        ),
+        "hard_timeout" => (
+            "fail every load",
+            "remove it, or write how long a caller waits at most: `hard_timeout = \"5s\"`",
+        ),
+        _ => (
+            "store nothing",
+            "write how long an entry is fresh; to go without the cache at times there is `bypass = condition`",
+        ),
+    };
+    Message::new(format_args!("a `{name}` of zero would {would}")).help(help)
 }
 
 fn too_long(name: &Ident, shown: impl std::fmt::Display) -> Message {
@@ -203,9 +260,16 @@ fn duration_fault(name: &Ident, text: &str, fault: Fault) -> Message {
             }
         }
         Fault::NoUnit(number) if number == text => {
-            Message::new(format_args!("`{text}` is not a duration, it has no unit")).help(format_args!(
-                "write `{name} = {number}` or `{name} = \"{number}s\"`"
-            ))
+            let message = Message::new(format_args!("`{text}` is not a duration, it has no unit"));
+            if is_timeout(name) {
+                message.help(format_args!(
+                    "write `{name} = \"{number}ms\"`, or for seconds `{name} = {number}`"
+                ))
+            } else {
+                message.help(format_args!(
+                    "write `{name} = {number}` or `{name} = \"{number}s\"`"
+                ))
+            }
         }
         Fault::NoUnit(number) => {
             Message::new(format_args!("`{text}` is not a duration, `{number}` has no unit"))

@@ -10,31 +10,29 @@ mod key;
 mod key_part;
 mod options;
 mod returns;
+mod tags;
 mod targets;
 mod template;
 
 pub(crate) use key_part::key_part;
 
 use crate::errors::{Errors, Message};
-use crate::model::{Cached, Invalidator, KeyPlan, TargetPlan};
+use crate::model::{Cached, CachedPlan, Invalidator, TargetPlan};
 use crate::signature::Function;
 
 /// Judges a cached function.
-pub(crate) fn cached(cached: &Cached, errors: &mut Errors) -> Option<KeyPlan> {
+pub(crate) fn cached(cached: &Cached, errors: &mut Errors) -> Option<CachedPlan> {
     is_async(&cached.function, cached.attribute.name(), errors);
     returns::can_be_stored(&cached.function, errors);
     options::agree(cached, errors);
     let skipped = coverage::skipped(cached, errors);
-    let plan = key::plan(cached, &skipped, errors);
-    if let Some(plan) = &plan {
-        coverage::skip_and_key_are_apart(cached, plan, &skipped, errors);
-        coverage::everything_counts(cached, plan, &skipped, errors);
-        // A handle that takes the argument by reference would give errors of its own.
-        if !coverage::nothing_keyed_is_mutable(cached, plan, errors) {
-            return None;
-        }
-    }
-    plan
+    let key = key::plan(cached, &skipped, errors);
+    let tags = tags::plan(cached, errors);
+    let key = key?;
+    coverage::skip_and_key_are_apart(cached, &key, &skipped, errors);
+    coverage::everything_counts(cached, &key, &skipped, errors);
+    // A handle that takes the argument by reference would give errors of its own.
+    coverage::nothing_keyed_is_mutable(cached, &key, errors).then_some(CachedPlan { key, tags })
 }
 
 /// Judges an invalidator.

@@ -13,6 +13,8 @@ use crate::suggest::nearest;
 pub(crate) fn agree(cached: &Cached, errors: &mut Errors) {
     one_kind_of_key(cached, errors);
     none_can_happen(cached, errors);
+    errors_can_happen(cached, errors);
+    timeouts_are_of_use(cached, errors);
     popular_is_an_argument(cached, errors);
 }
 
@@ -43,6 +45,58 @@ fn none_can_happen(cached: &Cached, errors: &mut Errors) {
         ))
         .help("remove it, or return `Option<..>`");
         errors.push(message.into_error(span));
+    }
+}
+
+/// What is done about errors needs one.
+fn errors_can_happen(cached: &Cached, errors: &mut Errors) {
+    if !returns::is_never_an_error(&cached.function) {
+        return;
+    }
+    let name = cached.function.name();
+    if let Some(span) = cached.options.stale_if_error.span() {
+        let message = Message::new(format_args!(
+            "`stale_if_error` does nothing here, `{name}` does not return a `Result`"
+        ))
+        .help("remove it, or return `Result<.., ..>`");
+        errors.push(message.into_error(span));
+    }
+    if let Some(span) = cached.options.hard_timeout.span() {
+        let message = Message::new(format_args!(
+            "`hard_timeout` has no error to return, `{name}` does not return a `Result`"
+        ))
+        .help("remove it, or return `Result<.., E>` where `E: From<cache_core::SharedError>`");
+        errors.push(message.into_error(span));
+    }
+}
+
+/// A stale value must be at hand when the first time is up, and the second must not be up by then.
+fn timeouts_are_of_use(cached: &Cached, errors: &mut Errors) {
+    let options = &cached.options;
+    let Some(soft) = options.soft_timeout.get() else {
+        return;
+    };
+    let serves_stale = options
+        .stale_if_error
+        .span()
+        .or(options.stale_while_revalidate.span());
+    if let (None, Some(span)) = (serves_stale, options.soft_timeout.span()) {
+        let message = Message::new(
+            "`soft_timeout` does nothing here, no option says how long a stale value may be served",
+        )
+        .help("remove it, or add `stale_if_error = \"1h\"` or `stale_while_revalidate = \"1h\"`");
+        errors.push(message.into_error(span));
+    }
+    if options
+        .hard_timeout
+        .get()
+        .is_some_and(|hard| hard.millis <= soft.millis)
+    {
+        let message = Message::new(
+            "`soft_timeout` is not shorter than `hard_timeout`, so no stale value would be served in time",
+        )
+        .help("make `soft_timeout` shorter, or `hard_timeout` longer");
+        errors.push(message.into_error(soft.span));
     }
 }
 

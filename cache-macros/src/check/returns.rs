@@ -68,10 +68,7 @@ pub(crate) fn is_never_none(function: &Function) -> bool {
     let mut ty = ungrouped(&ty);
     loop {
         let Some(segment) = last_segment(Some(ty)) else {
-            return matches!(
-                ty,
-                Type::Tuple(_) | Type::Array(_) | Type::Slice(_) | Type::Reference(_) | Type::Never(_)
-            );
+            return is_no_path(ty);
         };
         let name = segment.ident.to_string();
         match name.as_str() {
@@ -84,7 +81,28 @@ pub(crate) fn is_never_none(function: &Function) -> bool {
     }
 }
 
-/// Names that nobody gives to an alias of an `Option`.
+/// Whether the function is known to have no error. A type with a name of the user's own may be an alias of a `Result`.
+pub(crate) fn is_never_an_error(function: &Function) -> bool {
+    let ty = function.return_type();
+    match last_segment(Some(&ty)) {
+        None => is_no_path(ungrouped(&ty)),
+        Some(segment) => {
+            let name = segment.ident.to_string();
+            // A `Result` inside of these is a value like others.
+            matches!(name.as_str(), "Option" | "Json" | "Arc" | "Box")
+                || KNOWN_VALUES.contains(&name.as_str())
+        }
+    }
+}
+
+fn is_no_path(ty: &Type) -> bool {
+    matches!(
+        ty,
+        Type::Tuple(_) | Type::Array(_) | Type::Slice(_) | Type::Reference(_) | Type::Never(_)
+    )
+}
+
+/// Names that nobody gives to an alias of an `Option` or a `Result`.
 const KNOWN_VALUES: [&str; 24] = [
     "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
     "f32", "f64", "String", "Vec", "HashMap", "BTreeMap", "HashSet", "BTreeSet", "VecDeque", "Duration",

@@ -54,7 +54,7 @@ pub(crate) fn resolve(
             }
             Parsed::Placeholder(placeholder) => {
                 follow(&mut parts, Next::Value);
-                match value(literal, &placeholder, scope) {
+                match value(literal, &placeholder, flavor, scope) {
                     Ok(value) => parts.push(Part::Value(value)),
                     Err(error) => {
                         complete = false;
@@ -76,9 +76,14 @@ fn follow(parts: &mut [Part], next: Next) {
     }
 }
 
-fn value(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -> syn::Result<Value> {
+fn value(
+    literal: &LitStr,
+    placeholder: &Placeholder,
+    flavor: Flavor,
+    scope: &Scope<'_>,
+) -> syn::Result<Value> {
     let location = mixed(literal.span());
-    let source = source(literal, placeholder, scope)?;
+    let source = source(literal, placeholder, flavor, scope)?;
     let members = placeholder
         .fields
         .iter()
@@ -94,7 +99,12 @@ fn value(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -> syn:
     })
 }
 
-fn source(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -> syn::Result<Source> {
+fn source(
+    literal: &LitStr,
+    placeholder: &Placeholder,
+    flavor: Flavor,
+    scope: &Scope<'_>,
+) -> syn::Result<Source> {
     let root = placeholder.root.as_str();
     if root == "self" {
         return match scope.function.receiver() {
@@ -109,6 +119,7 @@ fn source(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -> syn
     match argument {
         Some(index) => Ok(Source::Argument(index)),
         None if root == "result" && scope.has_result => Ok(Source::Result),
+        None if root == "result" && flavor == Flavor::Tag => Err(no_result_yet(literal, placeholder)),
         None => Err(no_argument(literal, placeholder, scope)),
     }
 }
@@ -117,6 +128,14 @@ fn no_receiver(literal: &LitStr, placeholder: &Placeholder, scope: &Scope<'_>) -
     let what = format!("`{}` has no `self`", scope.function.name());
     error_in(literal, placeholder.root_range.clone(), what, |message| {
         message.help("name an argument, or make it a method by adding `&self`")
+    })
+}
+
+/// The tags of a cached function; those of an invalidator are named afterwards.
+fn no_result_yet(literal: &LitStr, placeholder: &Placeholder) -> syn::Error {
+    let what = "the tags of a cached function are known before it runs, so they have no `result`";
+    error_in(literal, placeholder.root_range.clone(), what, |message| {
+        message.help("name an argument, or leave this tag out")
     })
 }
 

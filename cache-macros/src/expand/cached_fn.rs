@@ -3,14 +3,15 @@
 //! All policy is in `cache_core`; what stands here names the place, the key and the body. The invariant is that
 //! the expansion is one static, one look-up and one load, however many options there are.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::Expr;
 
-use super::render::{Context, Place};
+use super::render::{Context, Place, self_token};
+use super::site::site;
 use super::{allow_closures, future_of, manager, with_body};
-use crate::attr::{CachedAttribute, CachedOptions, Tier, Ttl};
-use crate::model::{Cached, KeyPlan};
+use crate::attr::{CachedOptions, Fixed, Slot, Tier, Ttl};
+use crate::model::{Cached, CachedPlan, Part};
 use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
@@ -18,10 +19,10 @@ use crate::span::{first, mixed};
 //             static __SITE: Site = Site::new("..::get_lead", "lead:{lead_id}");
 //             match { .. render(&mut arguments); lookup(&__SITE, .., &arguments, &render) } {
 //                 Ok(hit) => hit,
-//                 Err(miss) => Miss::load(miss, async move { body }, store_all).await,
+//                 Err(miss) => Miss::load(miss.tag(..), async move { body }, store_all).await,
 //             }
 //         }
-pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
+pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let span = Span::mixed_site();
     // What the returned value lacks is found in several calls; at one place rustc reports it once.
     let at_value = mixed(cached.function.value_span());
@@ -33,16 +34,16 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         place: Place::Function,
     };
     let options = &cached.options;
-    let site = site(cached, plan);
+    let site = site(cached, &plan.key.text);
     let popular = popular(cached);
-    let render = context.key(plan);
+    let render = context.key(&plan.key);
     let manager = manager(options.manager.get(), &cached.krate);
     let mode = mode(cached);
     let asked = asked(cached);
     let shape = at_return_type(cached, "shape");
     let sharing = at_return_type(cached, "share");
     let codec = codec(cached);
-    let load = load(cached);
+    let load = load(cached, &context, &plan.tags);
     let found = quote_spanned! {at_value=>
         match {
             let __render = #render;
@@ -65,44 +66,11 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     with_body(&cached.function, body)
 }
 
-fn site(cached: &Cached, plan: &KeyPlan) -> TokenStream {
-    let span = Span::mixed_site();
-    let private = cached.krate.private(span);
-    let name = cached.function.plain_name();
-    let text = &plan.text;
-    let new = quote_spanned!(span=> new(#private::path!(#name), #text));
-    let CachedOptions {
-        ttl,
-        none_ttl,
-        version,
-        tier,
-        ..
-    } = &cached.options;
-    let ttl = match ttl.get() {
-        Some(Ttl::Millis(millis)) => Some(quote_spanned!(span=> .ttl_millis(#millis))),
-        Some(Ttl::Expression(_)) | None => None,
-    };
-    let none_ttl = none_ttl
-        .get()
-        .map(|millis| quote_spanned!(span=> .none_ttl_millis(#millis)));
-    let version = version
-        .get()
-        .map(|version| quote_spanned!(span=> .version(#version)));
-    let tier = match tier.get() {
-        Some(Tier::Memory) => Some(quote_spanned!(span=> .memory_only())),
-        Some(Tier::Redis) => Some(quote_spanned!(span=> .redis_only())),
-        Some(Tier::Both) | None => None,
-    };
-    let capped = (cached.attribute == CachedAttribute::SearchResults)
-        .then(|| quote_spanned!(span=> .max_items_from_env()));
-    quote_spanned!(span=> #private::Site::#new #ttl #none_ttl #version #tier #capped)
-}
-
 /// `shape!(Ret)` or the like, so that what the type lacks is shown at the type.
 fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
     let span = mixed(cached.function.value_span());
     let private = cached.krate.private(span);
-    let name = syn::Ident::new(name, span);
+    let name = Ident::new(name, span);
     let ret = cached.function.return_type();
     quote_spanned!(span=> #private::#name!(#ret))
 }
@@ -119,20 +87,58 @@ fn asked(cached: &Cached) -> TokenStream {
             Some(quote_spanned!(at_value=> #krate::bound::written(#private::value(__shape));))
         }
     };
-    let may_be_none = cached.options.none_ttl.span().map(|span| {
-        let span = mixed(span);
+    let about_return = |slot: &Slot<Fixed>, bound: &str, method: &str| {
+        let span = mixed(slot.span()?);
         let krate = cached.krate.at(span);
         let private = cached.krate.private(span);
-        quote_spanned!(span=> #krate::bound::MayBeNone::may_be_none(#private::returned(__shape));)
-    });
+        let (bound, method) = (Ident::new(bound, span), Ident::new(method, span));
+        Some(quote_spanned!(span=> #krate::bound::#bound::#method(#private::returned(__shape));))
+    };
+    let may_be_none = about_return(&cached.options.none_ttl, "MayBeNone", "may_be_none");
+    let may_fail = about_return(&cached.options.stale_if_error, "MayFail", "may_fail");
+    let in_background = in_background(cached);
     quote_spanned! {at_value=>
         if false {
             #krate::bound::Filled::filled(#private::content!(__shape));
             #krate::bound::kept(#private::held(__shape));
             #written
             #may_be_none
+            #may_fail
+            #in_background
         }
     }
+}
+
+/// What is asked of all that a function takes with it when it goes on after its caller has its value.
+fn in_background(cached: &Cached) -> Option<TokenStream> {
+    if cached.options.background().is_empty() {
+        return None;
+    }
+    let one = |name: &Ident, location: Span| {
+        let at = mixed(location);
+        let krate = cached.krate.at(at);
+        let mut name = name.clone();
+        name.set_span(location.resolved_at(name.span()));
+        quote_spanned!(at=> #krate::bound::taken_along(&#name);)
+    };
+    let receiver = cached.function.receiver().map(|receiver| {
+        let span = receiver.self_token.span;
+        one(&self_token(receiver, span), span)
+    });
+    // What is named as unused is not taken along.
+    let arguments = cached
+        .bindings
+        .iter()
+        .filter(|binding| !binding.plain_name().starts_with('_'))
+        .map(|binding| one(&binding.name, binding.type_span));
+    let at = mixed(cached.function.error_span());
+    let krate = cached.krate.at(at);
+    let private = cached.krate.private(at);
+    Some(quote_spanned! {at=>
+        #receiver
+        #(#arguments)*
+        #krate::bound::brought_back(#private::returned(__shape));
+    })
 }
 
 fn codec(cached: &Cached) -> TokenStream {
@@ -151,7 +157,7 @@ fn mode(cached: &Cached) -> TokenStream {
     // A variable whose type is written keeps the function that takes it out of rustc's messages.
     let condition = |name: &str, expression: Option<&Expr>| {
         let at = expression.map_or(span, |expression| mixed(first(expression)));
-        let name = syn::Ident::new(name, at);
+        let name = Ident::new(name, at);
         let private = cached.krate.private(at);
         let value = expression.map_or_else(
             || quote_spanned!(span=> false),
@@ -182,26 +188,50 @@ fn popular(cached: &Cached) -> Option<TokenStream> {
 }
 
 /// Runs the body, stores what it gave, and returns it.
-fn load(cached: &Cached) -> TokenStream {
-    let span = mixed(cached.function.value_span());
+// Input:  { body }, refresh_ahead = 0.8
+// Output: Miss::load_in_background(miss, goes_on(async move { body }), store_all).await
+fn load(cached: &Cached, context: &Context<'_>, tags: &[Vec<Part>]) -> TokenStream {
+    let background = cached.options.background().first().copied();
+    // Where rustc shows what keeps the returned value from another thread: the same place as in `in_background`, so that
+    // it does so once.
+    let span = mixed(match background {
+        Some(_) => cached.function.error_span(),
+        None => cached.function.value_span(),
+    });
     let private = cached.krate.private(span);
     let future = future_of(&cached.function);
     let hooks = hooks(cached);
-    match cached.options.ttl.get() {
+    // Arguments move into the body, so the TTL and the tags are computed before.
+    let (declaration, ttl) = match cached.options.ttl.get() {
         Some(Ttl::Expression(ttl)) => {
-            // Arguments move into the body, so the TTL is computed before.
             let at = mixed(first(ttl));
             let private_at = cached.krate.private(at);
-            let declaration = quote_spanned!(at=> let __ttl: #private_at::Duration = #ttl;);
-            quote_spanned! {span=>
-                #declaration
-                #private::Miss::load(__miss.ttl(__ttl), #future, #hooks).await
-            }
+            (
+                Some(quote_spanned!(at=> let __ttl: #private_at::Duration = #ttl;)),
+                Some(quote_spanned!(span=> .ttl(__ttl))),
+            )
         }
-        Some(Ttl::Millis(_)) | None => {
-            quote_spanned!(span=> #private::Miss::load(__miss, #future, #hooks).await)
-        }
-    }
+        Some(Ttl::Millis(_)) | None => (None, None),
+    };
+    let tags = tags.iter().map(|parts| {
+        let render = context.target(parts);
+        quote_spanned!(span=> .tag(#render))
+    });
+    let timed_out = cached.options.hard_timeout.span().map(|_| {
+        let at = mixed(cached.function.error_span());
+        let krate = cached.krate.at(at);
+        quote_spanned!(at=> .hard_timeout(#krate::bound::TimesOut::timed_out))
+    });
+    let miss = quote_spanned!(span=> __miss #ttl #(#tags)* #timed_out);
+    let load = if let Some((_, option)) = background {
+        let at = mixed(option);
+        let krate = cached.krate.at(at);
+        let future = quote_spanned!(at=> #krate::bound::goes_on(#future));
+        quote_spanned!(span=> load_in_background(#miss, #future, #hooks))
+    } else {
+        quote_spanned!(span=> load(#miss, #future, #hooks))
+    };
+    quote_spanned!(span=> #declaration #private::Miss::#load.await)
 }
 
 /// What is asked of a value before it is stored.
@@ -216,8 +246,8 @@ fn hooks(cached: &Cached) -> TokenStream {
         let at = mixed(first(function));
         let krate = cached.krate.at(at);
         let private = cached.krate.private(at);
-        let method = syn::Ident::new(method, at);
-        let ty = syn::Ident::new(ty, at);
+        let method = Ident::new(method, at);
+        let ty = Ident::new(ty, at);
         quote_spanned! {at=>
             #allow
             let __said: #private::#ty = #krate::bound::on_value(__v, #function);
@@ -229,8 +259,10 @@ fn hooks(cached: &Cached) -> TokenStream {
     if only_if.is_none() && ttl.is_none() {
         return quote_spanned!(span=> #private::store_all);
     }
+    // What goes on in the background borrows nothing from its caller.
+    let capture = (!cached.options.background().is_empty()).then(|| quote_spanned!(span=> move));
     quote_spanned! {span=>
-        |__v: &_| {
+        #capture |__v: &_| {
             let __verdict = #private::Verdict::store();
             #only_if
             #ttl

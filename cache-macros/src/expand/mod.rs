@@ -9,6 +9,7 @@ mod handle;
 mod invalidator;
 mod key_part;
 mod render;
+mod site;
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::quote_spanned;

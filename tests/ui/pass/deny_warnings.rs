@@ -41,6 +41,31 @@ async fn length(text: &str) -> usize {
     text.len()
 }
 
+/// A word that is looked up in the background.
+///
+/// # Errors
+///
+/// Never.
+#[cache_result(
+    key = "word:{text}",
+    skip(limit, _unused),
+    cache_if = |word| word.len() < limit,
+    stale_if_error = "1h",
+    stale_while_revalidate = "5m",
+    refresh_ahead = 0.8,
+    soft_timeout = "500ms",
+    hard_timeout = "5s",
+    jitter = 0.1,
+    tags = ["word:{text:hash}", "words:{limit}"]
+)]
+pub async fn word(
+    text: String,
+    limit: usize,
+    _unused: u8,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(text.repeat(limit))
+}
+
 /// A number.
 #[derive(Debug, Clone, Copy)]
 pub struct Number(u64);
@@ -69,5 +94,5 @@ pub async fn forget_all() {}
 
 fn main() {
     drop((lead(1), search("a", 1), length("a"), forget(1), forget_all()));
-    drop(Number(1).plus(1));
+    drop((Number(1).plus(1), word("a".to_owned(), 2, 0)));
 }

@@ -14,11 +14,24 @@ async fn search(text: &str) -> ::std::vec::Vec<u64> {
     ::std::vec::Vec::new()
 }
 
+#[cache_result(
+    key = "b:{id}",
+    cache_if = |id| *id > 0,
+    stale_if_error = 60,
+    refresh_ahead = 0.8,
+    soft_timeout = 1,
+    hard_timeout = 2,
+    tags = ["b:{id}"]
+)]
+async fn stale(id: u64) -> ::std::result::Result<u64, ::cache_core::SharedError> {
+    ::std::result::Result::Ok(id)
+}
+
 #[invalidate_cache(number(id, "a"), search(..))]
 async fn update(id: u64) {
     let _ = id;
 }
 
 fn main() {
-    let _ = (search("a"), update(1));
+    let _ = (search("a"), update(1), stale(1));
 }

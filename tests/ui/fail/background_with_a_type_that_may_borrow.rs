@@ -1,0 +1,8 @@
+use cache_core::{CacheKey, cache_result};
+
+#[cache_result(key = "length:{text}", refresh_ahead = 0.8)]
+async fn length<T: CacheKey + AsRef<str> + Send>(text: T) -> usize {
+    text.as_ref().len()
+}
+
+fn main() {}

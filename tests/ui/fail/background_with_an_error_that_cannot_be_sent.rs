@@ -1,0 +1,10 @@
+use std::rc::Rc;
+
+use cache_core::cache_result;
+
+#[cache_result(key = "lead:{lead_id}", refresh_ahead = 0.8)]
+async fn get_lead(lead_id: u64) -> Result<u64, Rc<str>> {
+    Ok(lead_id)
+}
+
+fn main() {}
