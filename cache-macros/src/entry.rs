@@ -284,6 +284,25 @@ mod tests {
     }
 
     #[test]
+    fn options_that_need_no_background_take_borrowed_arguments() {
+        let item = "async fn f(id: &str) -> Result<u64, E> { Ok(1) }";
+        let options =
+            "key = \"a:{id}\", stale_if_error = 60, hard_timeout = 1, jitter = 0.1, tags = [\"a:{id}\"]";
+        assert!(first_lines(options, item).is_empty());
+        for option in [
+            "stale_while_revalidate = 60",
+            "refresh_ahead = 0.5",
+            "stale_if_error = 60, soft_timeout = 1",
+        ] {
+            let found = first_lines(&format!("key = \"a:{{id}}\", {option}"), item);
+            assert!(
+                found.len() == 1 && found[0].starts_with("`id` is borrowed, but with"),
+                "{option}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
     fn every_option_is_refused_twice() {
         let item = "async fn f(a: u64, b: u64) -> Option<u64> { None }";
         for option in [

@@ -5,10 +5,12 @@
 //! names are resolved is returned even when a rule is broken, so that callers of the function get no errors that
 //! only follow from ours.
 
+mod background;
 mod coverage;
 mod key;
 mod key_part;
 mod options;
+mod owned;
 mod returns;
 mod tags;
 mod targets;
@@ -25,6 +27,7 @@ pub(crate) fn cached(cached: &Cached, errors: &mut Errors) -> Option<CachedPlan>
     is_async(&cached.function, cached.attribute.name(), errors);
     returns::can_be_stored(&cached.function, errors);
     options::agree(cached, errors);
+    background::nothing_is_borrowed(cached, errors);
     let skipped = coverage::skipped(cached, errors);
     let key = key::plan(cached, &skipped, errors);
     let tags = tags::plan(cached, errors);
