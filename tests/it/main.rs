@@ -3,7 +3,9 @@
 mod attributes;
 mod environment;
 mod flights;
+mod generations;
 mod keys;
 mod manager;
 mod outage;
 mod redis;
+mod staleness;

@@ -157,9 +157,7 @@ fn by_text(
                 entry.content.clone(),
             )
         });
-        if let Some((known, due, content)) = held
-            && (known || ticket(false).accepts_what_is_there())
-        {
+        if let Some((true, due, content)) = held {
             if let Some(arguments) = short {
                 core.memory.link(arguments, hash, key, counters);
             }
@@ -256,15 +254,17 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     /// As [`load`](Self::load), of a function that may go on after its caller has its value.
-    pub async fn load_in_background<F, V>(mut self, load: F, verdict: V) -> S::Ret
+    pub async fn load_in_background<V>(
+        mut self,
+        mut load: Pin<Box<dyn Future<Output = S::Ret> + Send>>,
+        verdict: V,
+    ) -> S::Ret
     where
-        S::Ret: Send + 'static,
-        F: Future<Output = S::Ret> + Send + 'static,
-        V: Fn(&S::Value) -> Verdict + Send + 'static,
-        H: 'static,
         S: 'static,
+        S::Ret: Send + 'static,
+        H: 'static,
+        V: Fn(&S::Value) -> Verdict + Send + 'static,
     {
-        let mut load: Pin<Box<dyn Future<Output = S::Ret> + Send>> = Box::pin(load);
         if let Some(ret) = self.served.take() {
             current::spawn(self.go_on(load, Box::new(verdict)));
             return ret;

@@ -18,7 +18,7 @@ use crate::config::duration::millis;
 use crate::engine::remove::{Name, generation};
 use crate::flight::{Flight, Joined, Lead, Outcome, Terms, Waiter, panic_again};
 use crate::generations::{Snapshot, fresh_nonce};
-use crate::memory::{Admission, Committed, Draft};
+use crate::memory::{Admission, Committed, Draft, Entry};
 use crate::remote::guard::{Aim, Claim, Claimed, End};
 use crate::remote::{Budget, News, Remote};
 use crate::stats::Counters;
@@ -333,8 +333,10 @@ impl Ticket {
     fn stale_in_memory(&self, window: u64) -> Option<(Content, u64)> {
         let now = clock::now();
         let held = self.core.memory.any(self.hash, &self.key, |entry| {
-            (entry.value_until <= now && now < entry.value_until.saturating_add(window))
-                .then(|| (entry.content.clone(), entry.retry_at()))
+            (entry.value_until <= now
+                && now < entry.value_until.saturating_add(window)
+                && self.may_be_served(entry, &self.names()))
+            .then(|| (entry.content.clone(), entry.retry_at()))
         });
         held.flatten()
     }
@@ -361,9 +363,10 @@ impl Ticket {
             self.counters.misses.fetch_add(1, Relaxed);
             return Begun::Run(self.replace(&names).await);
         }
-        if !self.background && self.stale_if_error > 0 {
+        let window = self.stale_if_error.max(self.stale_while_revalidate());
+        if !self.background && window > 0 {
             // The function has just failed; it is left in peace for a while.
-            let stale = self.stale_in_memory(self.stale_if_error);
+            let stale = self.stale_in_memory(window);
             if let Some((content, _)) = stale.filter(|(_, retry_at)| *retry_at > clock::now()) {
                 return self.serve_stale(content);
             }
@@ -391,7 +394,9 @@ impl Ticket {
                 return begun;
             }
         }
-        self.counters.misses.fetch_add(1, Relaxed);
+        if !self.background {
+            self.counters.misses.fetch_add(1, Relaxed);
+        }
         Begun::Run(run)
     }
 
@@ -406,17 +411,22 @@ impl Ticket {
 
     /// Takes the lead of the load, or waits for the one who has it.
     async fn board(&self, core: &Arc<Core>, names: &[String]) -> Result<Lead, Begun> {
-        let fresh_wanted = core.in_memory(self.tier()) && !self.background;
+        let mut fresh_wanted = core.in_memory(self.tier()) && !self.background;
         let terms = self.terms(names);
         loop {
             match core.memory.admit(self.hash, &self.key, fresh_wanted, &terms) {
                 Admission::Ready => {
-                    let held = core
-                        .memory
-                        .fresh(self.hash, &self.key, |entry| entry.content.clone());
-                    if let Some(content) = held {
-                        self.counters.hit(crate::stats::LaneLease::SHARED);
-                        return Err(Begun::Content(content));
+                    let held = core.memory.fresh(self.hash, &self.key, |entry| {
+                        self.may_be_served(entry, names).then(|| entry.content.clone())
+                    });
+                    match held {
+                        Some(Some(content)) => {
+                            self.link();
+                            self.counters.hit(crate::stats::LaneLease::SHARED);
+                            return Err(Begun::Content(content));
+                        }
+                        Some(None) => fresh_wanted = false,
+                        None => {}
                     }
                 }
                 Admission::Joined(Joined::Lead(lead)) => return Ok(lead),
@@ -466,12 +476,8 @@ impl Ticket {
             draft.refresh_at = refresh_at(&draft, site);
         }
         let committed = self.core.memory.commit(&run.flight, draft);
-        if committed == Committed::Stored
-            && let Some(arguments) = &self.arguments
-        {
-            self.core
-                .memory
-                .link(arguments, self.hash, &self.key, &self.counters);
+        if committed == Committed::Stored {
+            self.link();
         }
         committed
     }
@@ -857,21 +863,21 @@ impl Ticket {
         Some(content)
     }
 
-    /// Whether the entry in memory can be invalidated by all that this call's function can be invalidated by.
-    pub(crate) fn accepts_what_is_there(&self) -> bool {
-        let names = self.names();
-        let held = self.core.memory.any(self.hash, &self.key, |entry| {
-            super::is_meant_for(
-                |name| {
-                    entry
-                        .generations
-                        .iter()
-                        .any(|snapshot| *snapshot.generation.name == *name)
-                },
-                &names,
-            )
-        });
-        held == Some(true)
+    /// Whether an entry in memory can be invalidated by all that this call's function can be invalidated by.
+    fn may_be_served(&self, entry: &Entry, names: &[String]) -> bool {
+        let has = |name: &str| {
+            let mut held = entry.generations.iter();
+            held.any(|snapshot| *snapshot.generation.name == *name)
+        };
+        (self.site.is_some() && Arc::ptr_eq(&entry.owner, &self.counters)) || super::is_meant_for(has, names)
+    }
+
+    /// Has the arguments of this call lead to the entry from here on.
+    fn link(&self) {
+        if let Some(arguments) = &self.arguments {
+            let memory = &self.core.memory;
+            memory.link(arguments, self.hash, &self.key, &self.counters);
+        }
     }
 
     /// What was said, else what the attribute says, else what holds for the namespace: all that a key begins with.

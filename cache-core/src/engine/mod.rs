@@ -509,18 +509,15 @@ fn learn(generations: &[Arc<Generation>], before: &[u64], nonces: &[u64]) {
     }
 }
 
-/// Whether an entry can be invalidated by all that its reader can be invalidated by: it has the same generations, or was
-/// stored under the key alone and has the others.
+/// Whether an entry can be invalidated by all that its reader can be invalidated by: by the namespace and the tags, and by
+/// the function, unless there is none. An entry that was stored under the key alone goes with every function.
 fn is_meant_for(has: impl Fn(&str) -> bool, names: &[String]) -> bool {
     let Some((function, others)) = names.split_first() else {
         return true;
     };
-    others.iter().all(|name| has(name))
-        && (has(function)
-            || names
-                .get(1)
-                .and_then(|name| name.strip_prefix("%ns:"))
-                .is_some_and(|namespace| has(&generation::of_no_function(namespace))))
+    let namespace = others.first().and_then(|name| name.strip_prefix("%ns:"));
+    let alone = generation::of_no_function(namespace.unwrap_or_default());
+    others.iter().all(|name| has(name)) && (*function == alone || has(function) || has(&alone))
 }
 
 /// Under what terms an entry of the shared tier is of use.
