@@ -244,10 +244,10 @@ fn the_short_way_ends_with_its_entry() {
             let hash = store.hash(&key);
             request(&store, &key, 1);
             store.link(&n.to_le_bytes(), hash, &key, &counters);
-            assert!(store.front(&n.to_le_bytes(), |_, _| ()).is_some());
+            assert!(store.front(&n.to_le_bytes(), 0, |_, _| ()).is_some());
             if n % 3 == 0 {
                 store.remove(hash, &key);
-                assert!(store.front(&n.to_le_bytes(), |_, _| ()).is_none());
+                assert!(store.front(&n.to_le_bytes(), 0, |_, _| ()).is_none());
             }
             assert_eq!(store.front.len(), store.len());
         }
@@ -256,7 +256,7 @@ fn the_short_way_ends_with_its_entry() {
         request(&store, "k", 1);
         store.link(b"arguments", hash, "k", &counters);
         store.replace(hash, "k", draft(1));
-        assert!(store.front(b"arguments", |_, _| ()).is_none());
+        assert!(store.front(b"arguments", 0, |_, _| ()).is_none());
         store.remove_matching("*");
         assert_eq!((store.front.len(), store.len()), (0, 0));
     }
