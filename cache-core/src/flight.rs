@@ -6,8 +6,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use tokio::sync::Notify;
 use crate::clock;
 use crate::codec::Content;
 use crate::generations::Snapshot;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, thread_local};
 
 /// What a run came to, for those who waited.
 #[derive(Clone)]
@@ -135,7 +136,7 @@ impl Flight {
     }
 
     fn take(self: &Arc<Self>, inner: &mut Inner) -> Lead {
-        static TERMS: AtomicU64 = AtomicU64::new(1);
+        static TERMS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let term = TERMS.fetch_add(1, Ordering::Relaxed);
         inner.state = State::Led { by: term };
         self.polled.store(clock::now(), Ordering::Relaxed);
@@ -199,20 +200,17 @@ impl Flight {
         self.fenced.load(Ordering::SeqCst)
     }
 
-    /// Whether nobody leads it and nobody waits for it. The caller holds the lock of the key's shard.
+    /// Whether nobody leads it and nobody waits for it. One that is over is landed by its leader, who may still have to
+    /// store the result. The caller holds the lock of the key's shard.
     pub(crate) fn is_idle(&self) -> bool {
         let inner = self.lock();
-        match inner.state {
-            State::Led { .. } => false,
-            State::Abandoned => inner.waiting == 0,
-            State::Done(_) => true,
-        }
+        matches!(inner.state, State::Abandoned) && inner.waiting == 0
     }
 
     /// Whether the load of this flight is what the current poll runs inside of.
     pub(crate) fn is_ours(self: &Arc<Self>) -> bool {
         let address = Arc::as_ptr(self) as usize;
-        RUNNING.with_borrow(|running| running.contains(&address))
+        RUNNING.with(|running| running.borrow().contains(&address))
     }
 }
 
@@ -225,14 +223,14 @@ struct Running;
 
 impl Running {
     fn enter(flight: &Arc<Flight>) -> Self {
-        RUNNING.with_borrow_mut(|running| running.push(Arc::as_ptr(flight) as usize));
+        RUNNING.with(|running| running.borrow_mut().push(Arc::as_ptr(flight) as usize));
         Self
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        RUNNING.with_borrow_mut(Vec::pop);
+        RUNNING.with(|running| running.borrow_mut().pop());
     }
 }
 
@@ -267,6 +265,11 @@ impl Lead {
     /// Whether the flight is still under way. One who led, was thought dead and comes back first speaks for all.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.flight.lock().state, State::Done(_))
+    }
+
+    /// Whether this leader has told those who wait.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
     }
 
     /// Tells those who wait, unless somebody else has.

@@ -34,6 +34,7 @@ mod manager;
 mod memory;
 mod remote;
 mod stats;
+mod sync;
 
 pub use config::{BackendMode, EvictionPolicy, RedisMode};
 pub use error::{CacheError, SharedError};

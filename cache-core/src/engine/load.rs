@@ -244,9 +244,13 @@ impl Drop for Run {
                         "the value of the load that this call waited for was refused by a panic",
                     )));
                 }
+                let over = lead.is_over();
                 drop(lead);
+                if over {
+                    self.core.memory.land(&self.flight);
+                }
                 // Whoever takes the flight over goes on with its claim.
-                if self.core.memory.land_if_idle(&self.flight) {
+                if over || self.core.memory.land_if_idle(&self.flight) {
                     self.release_later();
                 }
             }

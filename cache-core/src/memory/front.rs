@@ -4,12 +4,13 @@
 //! before the call that removed it returns.
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use hashbrown::HashTable;
 
 use super::shard::Entry;
 use crate::stats::Counters;
+use crate::sync::RwLock;
 
 /// The functions that have a short way to one entry at most; others find it by the text of its key.
 const MOST_WAYS: usize = 4;

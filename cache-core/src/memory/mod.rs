@@ -7,8 +7,7 @@ mod order;
 mod shard;
 
 use std::hash::{BuildHasher, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError};
 
 use front::Front;
 pub(crate) use shard::Entry;
@@ -19,6 +18,8 @@ use crate::config::Config;
 use crate::flight::{Flight, Joined, Lead, Terms};
 use crate::generations::Snapshot;
 use crate::stats::Counters;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::{clock, glob, key};
 
 /// What an entry costs beyond its key and its value, in bytes, for the bound by bytes.
@@ -483,5 +484,7 @@ fn prev_power_of_two(n: usize) -> usize {
     if n == 0 { 1 } else { 1 << n.ilog2() }
 }
 
-#[cfg(test)]
+#[cfg(all(test, shuttle))]
+mod interleavings;
+#[cfg(all(test, not(shuttle)))]
 mod tests;

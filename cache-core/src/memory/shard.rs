@@ -1,11 +1,7 @@
 //! One part of the memory tier: its entries, and the loads that run for its keys, under one lock.
 //! Entries and loads share the lock so that an invalidation and a commit cannot pass each other unseen.
 
-use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, SeqCst},
-};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table;
@@ -18,6 +14,11 @@ use crate::config::EvictionPolicy;
 use crate::flight::Flight;
 use crate::generations::Snapshot;
 use crate::stats::Counters;
+use crate::sync::Mutex;
+use crate::sync::atomic::{
+    AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, SeqCst},
+};
 
 /// An entry in memory. Times are in milliseconds by the clock of this process.
 pub(crate) struct Entry {
