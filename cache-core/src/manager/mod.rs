@@ -352,3 +352,6 @@ fn encoded(bytes: Vec<u8>) -> Content {
         decoded: OnceLock::new(),
     }))
 }
+
+#[cfg(test)]
+mod tests;
