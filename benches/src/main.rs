@@ -4,7 +4,7 @@
 //! cargo run --release --manifest-path benches/Cargo.toml -- all
 //! ```
 //!
-//! `hit`, `redis`, `stampede` and `races` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
+//! `hit`, `redis`, `stampede`, `races` and `invalidate` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
 //! Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
 
 // The candidates are the same text for each type of value.
@@ -13,6 +13,8 @@
 mod data;
 mod hit;
 mod instructions;
+#[cfg(feature = "ours")]
+mod invalidate;
 mod measure;
 mod races;
 mod redis;
@@ -30,8 +32,7 @@ use table::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
-const USAGE: &str =
-    "usage: benches all | hit [small | arc] | redis | stampede | races  [--rounds N] [--slice-ms N]";
+const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede | races | invalidate  [--rounds N] [--slice-ms N]";
 
 /// The command line.
 pub struct Options {
@@ -83,6 +84,8 @@ fn main() -> ExitCode {
             redis::run(&options);
             stampede::run(&options);
             races::run(&options);
+            #[cfg(feature = "ours")]
+            invalidate::run(&options);
         }
         Some("hit") => hit::run(&options),
         Some("redis") => redis::run(&options),
@@ -91,6 +94,8 @@ fn main() -> ExitCode {
         // What this program runs under callgrind.
         Some("hit-instructions") => hit::instructions(&options),
         Some("stampede") => stampede::run(&options),
+        #[cfg(feature = "ours")]
+        Some("invalidate") => invalidate::run(&options),
         Some("races") => races::run(&options),
         // One of the processes that share a Redis.
         Some("races-process") => races::process(&options),

@@ -5,7 +5,7 @@ use std::any::{Any, TypeId};
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::current;
@@ -171,7 +171,8 @@ fn by_text(
 /// A call that has to run its function, or to wait for one that does.
 pub struct Miss<S: Shape, H> {
     call: Call,
-    patience: Patience,
+    /// Made when it begins.
+    patience: Option<Box<Patience>>,
     /// What this call's own run gave, while it is being stored.
     ret: Option<S::Ret>,
     /// What the caller gets at once, while the rest goes on in the background.
@@ -201,7 +202,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     pub(crate) fn new(ticket: Option<Box<Ticket>>) -> Self {
         Self {
             call: ticket.map_or(Call::Bypass, Call::Start),
-            patience: Patience::default(),
+            patience: None,
             ret: None,
             served: None,
             timed_out: None,
@@ -290,7 +291,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     async fn go_on(
         mut self,
         mut load: Pin<Box<dyn Future<Output = S::Ret> + Send>>,
-        verdict: Box<dyn Fn(&S::Value) -> Verdict + Send>,
+        verdict: Judge<S::Value>,
     ) {
         std::future::poll_fn(move |context| {
             self.poll(context, &mut |context| load.as_mut().poll(context), &*verdict)
@@ -308,147 +309,172 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         verdict: &dyn Fn(&S::Value) -> Verdict,
     ) -> Poll<Step<S::Ret>> {
         loop {
-            match &mut self.call {
+            let step = match &mut self.call {
                 Call::Bypass => return load(context).map(Step::Done),
                 Call::Start(_) => {
                     if let Call::Start(ticket) = std::mem::replace(&mut self.call, Call::Bypass) {
-                        self.call = self.patience.start(ticket);
+                        self.call = self.patience.get_or_insert_default().start(ticket);
                     }
+                    None
                 }
-                Call::Begin(begin) => {
-                    let Poll::Ready((mut ticket, next)) = begin.as_mut().poll(context) else {
-                        match self.patience.wait(context) {
-                            Due::Nothing => return Poll::Pending,
-                            Due::Sign => {}
-                            Due::Soft => {
-                                let stale = self.patience.stale(false);
-                                if let Some(ret) = stale.and_then(|(stale, codec)| give::<S>(stale, codec)) {
-                                    return Poll::Ready(Step::Early(ret));
-                                }
-                            }
-                            Due::Hard => {
-                                self.call = Call::Bypass;
-                                let stale = self.patience.stale(true);
-                                let stale = stale.and_then(|(stale, codec)| give::<S>(stale, codec));
-                                if let Some(ret) = stale.or_else(|| self.too_late()) {
-                                    return Poll::Ready(Step::Done(ret));
-                                }
-                            }
-                        }
-                        continue;
-                    };
-                    let run = match next {
-                        Begun::Run(run) => run,
-                        Begun::Content(held) => match give::<S>(held, ticket.codec) {
-                            Some(ret) => return Poll::Ready(Step::Done(ret)),
-                            // What another function stored under this key is of no use here.
-                            None => ticket.alone(),
-                        },
-                        Begun::Early(held) => match give::<S>(held, ticket.codec) {
-                            Some(ret) => {
-                                self.call = Call::Start(ticket);
-                                return Poll::Ready(Step::Early(ret));
-                            }
-                            None => {
-                                ticket.lead = None;
-                                ticket.background = false;
-                                ticket.alone()
-                            }
-                        },
-                        Begun::Failed(shared) => match H::import(shared.as_ref()) {
-                            Some(ret) => return Poll::Ready(Step::Done(ret)),
-                            None => ticket.alone(),
-                        },
-                        Begun::Nothing => return Poll::Ready(Step::Over),
-                    };
-                    self.call = Call::Run {
-                        ticket,
-                        run,
-                        started: Instant::now(),
-                    };
-                }
-                Call::Run { run, ticket, .. } => {
+                Call::Begin(begin) => match begin.as_mut().poll(context) {
+                    Poll::Ready((ticket, next)) => self.begun(ticket, next),
+                    Poll::Pending => ready!(self.wait_to_begin(context)),
+                },
+                Call::Run(running) => {
                     let mut output = None;
-                    let polled = run.poll(context, &mut |context| match load(context) {
+                    let polled = running.run.poll(context, &mut |context| match load(context) {
                         Poll::Ready(ret) => {
                             output = Some(ret);
                             Poll::Ready(())
                         }
                         Poll::Pending => Poll::Pending,
                     });
-                    let loaded = if let (Poll::Ready(()), Some(ret)) = (polled, output) {
-                        run.judged = true;
+                    if let (Poll::Ready(()), Some(ret)) = (polled, output) {
+                        running.run.judged = true;
                         let loaded = loaded::<S, H>(&ret, verdict);
-                        run.judged = false;
-                        self.ret = Some(ret);
-                        loaded
+                        running.run.judged = false;
+                        self.finish(ret, loaded);
+                        None
                     } else {
-                        match self.patience.wait(context) {
-                            Due::Nothing => return Poll::Pending,
-                            Due::Sign => continue,
-                            Due::Soft => {
-                                let codec = ticket.codec;
-                                let stale = ticket.stale_for_the_impatient(Some(run));
-                                let ret = stale.and_then(|content| {
-                                    run.offer(&content);
-                                    give::<S>(content, codec)
-                                });
-                                match ret {
-                                    Some(ret) => return Poll::Ready(Step::Early(ret)),
-                                    None => continue,
-                                }
-                            }
-                            Due::Hard => match self.too_late() {
-                                Some(ret) => {
-                                    let failed = Loaded::Failed(H::export(&ret));
-                                    self.ret = Some(ret);
-                                    failed
-                                }
-                                None => continue,
-                            },
-                        }
-                    };
-                    if let Call::Run { ticket, run, started } =
-                        std::mem::replace(&mut self.call, Call::Bypass)
-                    {
-                        self.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));
+                        ready!(self.wait_for_run(context))
                     }
                 }
-                Call::Finish(finish) => {
-                    let Poll::Ready(stale) = finish.as_mut().poll(context) else {
-                        match self.patience.wait(context) {
-                            Due::Nothing => return Poll::Pending,
-                            Due::Sign | Due::Soft => continue,
-                            Due::Hard => {}
-                        }
-                        // A value is handed out, and stored without its caller. An error may still be replaced.
-                        match self.ret.take_if(|ret| !matches!(S::see(ret), Seen::Failed)) {
-                            Some(ret) => {
-                                if let Call::Finish(finish) = std::mem::replace(&mut self.call, Call::Bypass)
-                                {
-                                    current::spawn(finish);
-                                }
-                                return Poll::Ready(Step::Done(ret));
-                            }
-                            None => continue,
-                        }
-                    };
-                    let stale = stale.and_then(|(content, codec)| give::<S>(content, codec));
-                    match stale.or(self.ret.take()) {
-                        Some(ret) => return Poll::Ready(Step::Done(ret)),
-                        None => self.call = Call::Bypass,
+                Call::Finish(finish) => match finish.as_mut().poll(context) {
+                    Poll::Ready(stale) => {
+                        self.call = Call::Bypass;
+                        let stale = stale.and_then(|(content, codec)| give::<S>(content, codec));
+                        stale.or(self.ret.take()).map(Step::Done)
                     }
+                    Poll::Pending => ready!(self.wait_to_finish(context)),
+                },
+            };
+            if let Some(step) = step {
+                return Poll::Ready(step);
+            }
+        }
+    }
+
+    /// It is known how the call goes on.
+    fn begun(&mut self, mut ticket: Box<Ticket>, next: Begun) -> Option<Step<S::Ret>> {
+        let run = match next {
+            Begun::Run(run) => run,
+            Begun::Content(held) => match give::<S>(held, ticket.codec) {
+                Some(ret) => return Some(Step::Done(ret)),
+                // What another function stored under this key is of no use here.
+                None => ticket.alone(),
+            },
+            Begun::Early(held) => {
+                if let Some(ret) = give::<S>(held, ticket.codec) {
+                    self.call = Call::Start(ticket);
+                    return Some(Step::Early(ret));
                 }
+                ticket.lead = None;
+                ticket.background = false;
+                ticket.alone()
+            }
+            Begun::Failed(shared) => match H::import(shared.as_ref()) {
+                Some(ret) => return Some(Step::Done(ret)),
+                None => ticket.alone(),
+            },
+            Begun::Nothing => return Some(Step::Over),
+        };
+        self.call = Call::Run(Box::new(Running {
+            ticket,
+            run,
+            started: Instant::now(),
+        }));
+        None
+    }
+
+    /// The function has ended, or its time has.
+    fn finish(&mut self, ret: S::Ret, loaded: Loaded) {
+        self.ret = Some(ret);
+        if let Call::Run(running) = std::mem::replace(&mut self.call, Call::Bypass) {
+            let Running { ticket, run, started } = *running;
+            self.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));
+        }
+    }
+
+    fn due(&mut self, context: &mut Context<'_>) -> Due {
+        self.patience
+            .as_mut()
+            .map_or(Due::Nothing, |patience| patience.wait(context))
+    }
+
+    /// An older value of memory, for a caller who does not wait any longer.
+    fn stale(&self, failed: bool) -> Option<S::Ret> {
+        let (content, codec) = self.patience.as_ref()?.stale(failed)?;
+        give::<S>(content, codec)
+    }
+
+    fn wait_to_begin(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<S::Ret>>> {
+        match self.due(context) {
+            Due::Nothing => Poll::Pending,
+            Due::Sign => Poll::Ready(None),
+            Due::Soft => Poll::Ready(self.stale(false).map(Step::Early)),
+            Due::Hard => match self.stale(true).or_else(|| self.too_late()) {
+                Some(ret) => {
+                    self.call = Call::Bypass;
+                    Poll::Ready(Some(Step::Done(ret)))
+                }
+                None => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn wait_for_run(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<S::Ret>>> {
+        match self.due(context) {
+            Due::Nothing => Poll::Pending,
+            Due::Sign => Poll::Ready(None),
+            Due::Soft => {
+                let Call::Run(running) = &mut self.call else {
+                    return Poll::Ready(None);
+                };
+                let codec = running.ticket.codec;
+                let stale = running.ticket.stale_for_the_impatient(Some(&mut running.run));
+                let ret = stale.and_then(|content| {
+                    running.run.offer(&content);
+                    give::<S>(content, codec)
+                });
+                Poll::Ready(ret.map(Step::Early))
+            }
+            Due::Hard => {
+                if let Some(ret) = self.too_late() {
+                    let failed = Loaded::Failed(H::export(&ret));
+                    self.finish(ret, failed);
+                }
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn wait_to_finish(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<S::Ret>>> {
+        match self.due(context) {
+            Due::Nothing => Poll::Pending,
+            Due::Sign | Due::Soft => Poll::Ready(None),
+            Due::Hard => {
+                // A value is handed out, and stored without its caller. An error may still be replaced.
+                let ret = self.ret.take_if(|ret| !matches!(S::see(ret), Seen::Failed));
+                if ret.is_some()
+                    && let Call::Finish(finish) = std::mem::replace(&mut self.call, Call::Bypass)
+                {
+                    current::spawn(finish);
+                }
+                Poll::Ready(ret.map(Step::Done))
             }
         }
     }
 
     fn too_late(&self) -> Option<S::Ret> {
-        let site = self.patience.shadow.as_ref()?.site?;
+        let site = self.patience.as_ref()?.shadow.as_ref()?.site?;
         let most = Duration::from_millis(site.hard_timeout);
         Some(self.timed_out?(SharedError::timed_out(site.path(), most)))
     }
 }
+
+/// What is asked of a value before it is stored, wherever that happens.
+type Judge<V> = Box<dyn Fn(&V) -> Verdict + Send>;
 
 /// Work that is compiled once and waited for by all types.
 type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -462,13 +488,15 @@ enum Call {
     /// It finds out whether it has to run its function.
     Begin(Waiting<(Box<Ticket>, Begun)>),
     /// It runs its function.
-    Run {
-        ticket: Box<Ticket>,
-        run: Run,
-        started: Instant,
-    },
+    Run(Box<Running>),
     /// It stores what the function gave.
     Finish(Waiting<Option<(Content, Option<Codec>)>>),
+}
+
+struct Running {
+    ticket: Box<Ticket>,
+    run: Run,
+    started: Instant,
 }
 
 async fn begin(mut ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {

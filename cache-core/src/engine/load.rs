@@ -237,27 +237,24 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        match self.lead.take() {
-            Some(mut lead) => {
-                if self.judged {
-                    lead.end(Outcome::Panicked(Arc::from(
-                        "the value of the load that this call waited for was refused by a panic",
-                    )));
-                }
-                let over = lead.is_over();
-                drop(lead);
-                if over {
-                    self.core.memory.land(&self.flight);
-                }
-                // Whoever takes the flight over goes on with its claim.
-                if over || self.core.memory.land_if_idle(&self.flight) {
-                    self.release_later();
-                }
-            }
-            None => {
-                self.core.memory.land(&self.flight);
-                self.release_later();
-            }
+        let Some(mut lead) = self.lead.take() else {
+            self.core.memory.land(&self.flight);
+            self.release_later();
+            return;
+        };
+        if self.judged {
+            lead.end(Outcome::Panicked(Arc::from(
+                "the value of the load that this call waited for was refused by a panic",
+            )));
+        }
+        let over = lead.is_over();
+        drop(lead);
+        if over {
+            self.core.memory.land(&self.flight);
+        }
+        // Whoever takes the flight over goes on with its claim.
+        if over || self.core.memory.land_if_idle(&self.flight) {
+            self.release_later();
         }
     }
 }
@@ -534,7 +531,7 @@ impl Ticket {
                             return None;
                         }
                     }
-                    let waited = began.elapsed();
+                    let so_far = began.elapsed();
                     let soft = self
                         .soft_deadline
                         .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
@@ -543,7 +540,7 @@ impl Ticket {
                         return Some(self.serve_early(&run.flight, draft.content, lead));
                     }
                     run.flight.is_polled();
-                    let look = (waited / 8)
+                    let look = (so_far / 8)
                         .clamp(FIRST_LOOK, LAST_LOOK)
                         .min(left.max(FIRST_LOOK));
                     run.flight.until_called(look).await;

@@ -199,16 +199,6 @@ impl Link {
         self.judge(epoch, replies)
     }
 
-    /// Sends several commands in one go, of which some may be refused: their replies are errors.
-    pub(crate) async fn send_each(
-        self: &Arc<Self>,
-        commands: &Pipeline,
-        budget: &mut Budget,
-    ) -> Result<Vec<Value>, Unavailable> {
-        let (epoch, replies) = self.exchange(commands, budget).await?;
-        self.judge(epoch, replies)
-    }
-
     async fn exchange(
         self: &Arc<Self>,
         commands: &Pipeline,

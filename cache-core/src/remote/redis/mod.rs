@@ -381,9 +381,7 @@ impl RedisTier {
             scan.arg(cursor).arg("MATCH").arg(&wanted).arg("COUNT").arg(PAGE);
             let reply = self.bulk().send(&scan, &mut Budget::new(page)).await?;
             let (next, keys): (u64, Vec<Vec<u8>>) = parse(reply)?;
-            let mut unlink = redis::cmd("UNLINK");
-            let mut looks = redis::pipe();
-            let mut any = false;
+            let mut meant = Vec::new();
             for full in keys {
                 let Some(key) = full.get(prefix.len()..).map(String::from_utf8_lossy) else {
                     continue;
@@ -396,24 +394,17 @@ impl RedisTier {
                     || key::is_shortened(&key)
                 {
                     seen(&key);
-                    looks.cmd("GETRANGE").arg(&full).arg(0).arg(3);
-                    unlink.arg(&full);
-                    any = true;
+                    meant.push(full);
                 }
             }
-            if any {
-                let replies = self
-                    .bulk()
-                    .send_each(looks.add_command(unlink), &mut Budget::new(page))
-                    .await?;
-                let mut replies = replies.into_iter().rev();
-                let gone: u64 = parse(replies.next().ok_or(Unavailable)?)?;
-                // Leases of loads are no entries.
-                let leases = replies
-                    .filter_map(bytes)
-                    .filter(|first| crate::entry::is_lease(first))
-                    .count();
-                deleted += gone.saturating_sub(leases as u64);
+            if !meant.is_empty() {
+                let unlink = Step::Script {
+                    code: &script::UNLINK,
+                    keys: meant,
+                    arguments: Vec::new(),
+                };
+                let replies = self.bulk().run(&[unlink], &mut Budget::new(page)).await?;
+                deleted += parse::<u64>(replies.into_iter().next().ok_or(Unavailable)?)?;
             }
             if next == 0 {
                 return Ok(deleted);

@@ -1,5 +1,6 @@
 //! What Redis does in one step: the guard of one key as `remote::guard` says it, nonces of generations, and invalidations
-//! together with the message that tells of them. Invariant: each script touches one key, so that it runs on any cluster.
+//! together with the message that tells of them. Invariant: each script but the one that empties a page of a scan touches one
+//! key, so that it runs on any cluster.
 
 use std::sync::LazyLock;
 
@@ -128,6 +129,17 @@ if redis.pcall('GETRANGE', KEYS[1], 0, 49) == ARGV[1] then return redis.call('DE
 return 0
 ";
 
+/// Deletes keys. Gives how many of them were more than a lease.
+const UNLINK_TEXT: &str = r"
+local gone = 0
+for _, key in ipairs(KEYS) do
+  local first = redis.pcall('GETRANGE', key, 0, 3)
+  local there = redis.call('UNLINK', key)
+  if first ~= '93' then gone = gone + there end
+end
+return gone
+";
+
 /// A script with its digest.
 pub(super) struct Code {
     text: String,
@@ -156,6 +168,7 @@ scripts! {
     LEARN = LEARN_TEXT;
     DISCARD = DISCARD_TEXT;
     PUT = PUT_TEXT;
+    UNLINK = UNLINK_TEXT;
     PUBLISHED_DELETE = INVALIDATE_TEXT;
 }
 
@@ -164,7 +177,7 @@ pub(super) enum Step {
     Command(Cmd),
     Script {
         code: &'static Code,
-        key: String,
+        keys: Vec<Vec<u8>>,
         arguments: Vec<Vec<u8>>,
     },
 }
@@ -173,7 +186,7 @@ impl Step {
     pub(super) fn script<const N: usize>(code: &'static Code, key: &str, arguments: [&[u8]; N]) -> Self {
         Self::Script {
             code,
-            key: key.to_owned(),
+            keys: vec![key.as_bytes().to_vec()],
             arguments: arguments.iter().map(|argument| argument.to_vec()).collect(),
         }
     }
@@ -182,7 +195,11 @@ impl Step {
     pub(super) fn command(&self, in_full: bool) -> Cmd {
         match self {
             Self::Command(command) => command.clone(),
-            Self::Script { code, key, arguments } => {
+            Self::Script {
+                code,
+                keys,
+                arguments,
+            } => {
                 let mut command = if in_full {
                     let mut command = redis::cmd("EVAL");
                     command.arg(&code.text);
@@ -192,8 +209,8 @@ impl Step {
                     command.arg(&code.digest);
                     command
                 };
-                command.arg(1).arg(key);
-                for argument in arguments {
+                command.arg(keys.len());
+                for argument in keys.iter().chain(arguments) {
                     command.arg(argument.as_slice());
                 }
                 command
