@@ -115,6 +115,7 @@ impl Flight {
             flight,
             term: 0,
             over: false,
+            spoke: false,
         }
     }
 
@@ -144,6 +145,7 @@ impl Flight {
             flight: Arc::clone(self),
             term,
             over: false,
+            spoke: false,
         }
     }
 
@@ -239,6 +241,8 @@ pub(crate) struct Lead {
     flight: Arc<Flight>,
     term: u64,
     over: bool,
+    /// Whether the flight ended with what this leader said.
+    spoke: bool,
 }
 
 impl Lead {
@@ -267,9 +271,9 @@ impl Lead {
         !matches!(self.flight.lock().state, State::Done(_))
     }
 
-    /// Whether this leader has told those who wait.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
+    /// Whether the flight ended with what this leader said; then it is his to forget.
+    pub(crate) fn spoke(&self) -> bool {
+        self.spoke
     }
 
     /// Tells those who wait, unless somebody else has.
@@ -282,6 +286,7 @@ impl Lead {
             return;
         }
         inner.state = State::Done(outcome);
+        self.spoke = true;
         drop(inner);
         self.flight.changed.notify_waiters();
     }

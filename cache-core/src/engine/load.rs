@@ -115,6 +115,8 @@ impl Verdict {
 pub(crate) struct Run {
     core: Arc<Core>,
     lead: Option<Lead>,
+    /// Whether the flight ended with what this run gave; then this run is the one that forgets it.
+    spoke: bool,
     flight: Arc<Flight>,
     budget: Budget,
     /// What the load depends on, as it stood before the function began.
@@ -135,6 +137,7 @@ impl Run {
             core: Arc::clone(core),
             flight: Arc::clone(lead.flight()),
             lead: Some(lead),
+            spoke: false,
             budget: core.budget(),
             generations,
             claimed: false,
@@ -185,6 +188,7 @@ impl Run {
     fn tell(&mut self, outcome: Outcome) {
         if let Some(mut lead) = self.lead.take() {
             lead.end(outcome);
+            self.spoke = lead.spoke();
         }
     }
 
@@ -237,23 +241,22 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let Some(mut lead) = self.lead.take() else {
+        if let Some(mut lead) = self.lead.take() {
+            if self.judged {
+                lead.end(Outcome::Panicked(Arc::from(
+                    "the value of the load that this call waited for was refused by a panic",
+                )));
+            }
+            self.spoke = lead.spoke();
+        }
+        let over = if self.spoke {
             self.core.memory.land(&self.flight);
-            self.release_later();
-            return;
+            true
+        } else {
+            // Whoever takes the flight over, or has it already, goes on with its claim.
+            self.core.memory.land_if_idle(&self.flight)
         };
-        if self.judged {
-            lead.end(Outcome::Panicked(Arc::from(
-                "the value of the load that this call waited for was refused by a panic",
-            )));
-        }
-        let over = lead.is_over();
-        drop(lead);
         if over {
-            self.core.memory.land(&self.flight);
-        }
-        // Whoever takes the flight over goes on with its claim.
-        if over || self.core.memory.land_if_idle(&self.flight) {
             self.release_later();
         }
     }
