@@ -1,5 +1,6 @@
 //! What the framework does, seen from outside: one module a subject.
 
+mod across;
 mod attributes;
 mod environment;
 mod flights;
@@ -9,3 +10,4 @@ mod manager;
 mod outage;
 mod redis;
 mod staleness;
+mod worker;
