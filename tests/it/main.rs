@@ -5,6 +5,7 @@ mod attributes;
 mod environment;
 mod flights;
 mod generations;
+mod guard;
 mod keys;
 mod manager;
 mod outage;
