@@ -2,6 +2,7 @@
 
 mod across;
 mod attributes;
+mod commands;
 mod environment;
 mod flights;
 mod generations;

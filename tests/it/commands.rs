@@ -1,0 +1,196 @@
+//! What Redis is asked, as its `MONITOR` sees it (contract: G4, M3, and the price of hits and misses).
+
+use cache_core::{CacheManager, cache_result, invalidate_cache};
+use tests::RedisServer;
+use tokio::task::JoinSet;
+
+#[cache_result(key = "doc:{id}", tags = ["shelf"])]
+async fn doc(id: u64) -> u64 {
+    id
+}
+
+#[invalidate_cache("doc:*")]
+async fn burn() {}
+
+#[invalidate_cache(doc(..))]
+async fn rewrite() {}
+
+async fn cache(server: &RedisServer) -> CacheManager {
+    CacheManager::builder()
+        .redis_url(server.url())
+        .op_budget(std::time::Duration::from_secs(5))
+        .build()
+        .await
+        .expect("a cache")
+}
+
+/// The names of commands, with that of the script's key.
+fn brief(commands: &[String]) -> Vec<String> {
+    let brief = |command: &String| {
+        let words: Vec<&str> = command.split('"').skip(1).step_by(2).collect();
+        match words[..] {
+            ["EVALSHA" | "EVAL", _, _, key, ..] => format!("script {key}"),
+            [name, key, ..] => format!("{name} {key}"),
+            [name] => name.to_owned(),
+            [] => String::new(),
+        }
+    };
+    let own = |command: &&String| !command.starts_with("\"PING\"");
+    commands.iter().filter(own).map(brief).collect()
+}
+
+/// Has the server know every script, so that none is sent twice.
+async fn warm(cache: &CacheManager) {
+    cache.scope(doc(0)).await;
+    cache.invalidate_tag("nothing").await;
+    cache.delete("nothing").await;
+}
+
+#[tokio::test]
+async fn a_hit_in_redis_is_one_get() {
+    let server = RedisServer::start();
+    let (one, two) = (cache(&server).await, cache(&server).await);
+    for id in 0..3 {
+        one.scope(doc(id)).await;
+    }
+    // The first reader of a namespace asks for its nonces.
+    two.scope(doc(0)).await;
+    let monitor = server.monitor();
+    two.scope(doc(1)).await;
+    two.scope(doc(2)).await;
+    assert_eq!(brief(&monitor.commands()), ["GET app:doc:1", "GET app:doc:2"]);
+    assert_eq!(two.stats().functions["it::commands::doc"].redis_hits, 3);
+}
+
+#[tokio::test]
+async fn a_miss_is_a_get_a_claim_and_a_commit() {
+    let server = RedisServer::start();
+    warm(&cache(&server).await).await;
+    let cache = cache(&server).await;
+    let monitor = server.monitor();
+    cache.scope(doc(1)).await;
+    assert_eq!(
+        brief(&monitor.commands()),
+        [
+            "GET app:doc:1",
+            "script app:%of:doc:*",
+            "script app:%ns:doc",
+            "script app:%tag:shelf",
+            "script app:doc:1",
+            "script app:doc:1",
+        ]
+    );
+    // The nonces are known for a while.
+    let monitor = server.monitor();
+    cache.scope(doc(2)).await;
+    assert_eq!(
+        brief(&monitor.commands()),
+        ["GET app:doc:2", "script app:doc:2", "script app:doc:2"]
+    );
+    // The scripts touch the one key that they are given: a claim and a commit read and write it and nothing else.
+    let inside: Vec<String> = monitor
+        .lines()
+        .into_iter()
+        .filter(|line| line.contains(" lua]"))
+        .collect();
+    assert!(
+        inside
+            .iter()
+            .all(|line| line.contains("app:doc:2") || line.ends_with("\"TIME\"")),
+        "{inside:?}"
+    );
+}
+
+async fn fill(cache: &CacheManager, count: u64) {
+    let mut filling = JoinSet::new();
+    for lane in 0..20 {
+        let cache = cache.clone();
+        filling.spawn(async move {
+            for id in (lane..count).step_by(20) {
+                cache.scope(doc(id)).await;
+            }
+        });
+    }
+    filling.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g4_invalidating_a_tag_a_namespace_or_a_function_costs_the_same_for_ten_and_for_ten_thousand() {
+    let server = RedisServer::start();
+    let cache = cache(&server).await;
+    warm(&cache).await;
+    let other = self::cache(&server).await;
+    for count in [10, 10_000] {
+        fill(&cache, count).await;
+        for kind in ["tag", "namespace", "function"] {
+            // The others have not left Redis: they are misses from here on.
+            fill(&cache, 10).await;
+            let last = format!("app:doc:{}", count - 1);
+            assert_eq!(server.cli(&["EXISTS", "app:doc:1", &last]), "2");
+            let monitor = server.monitor();
+            match kind {
+                "tag" => cache.invalidate_tag("shelf").await,
+                "namespace" => cache.scope(burn()).await,
+                _ => cache.scope(rewrite()).await,
+            }
+            let mut asked = brief(&monitor.commands());
+            asked.sort();
+            // One script each; a function also takes along what was stored under its keys without it.
+            let expected = match kind {
+                "tag" => &["script app:%tag:shelf"][..],
+                "namespace" => &["script app:%ns:doc"],
+                _ => &["script app:%of:doc", "script app:%of:doc:*"],
+            };
+            assert_eq!(asked, expected, "{kind} of {count}");
+            // What a script does is to write the nonce and to tell of it.
+            let inside = monitor
+                .lines()
+                .iter()
+                .filter(|line| line.contains(" lua]"))
+                .count();
+            assert_eq!(inside, 2 * expected.len(), "{kind} of {count}");
+            for id in [0, 9, count - 1] {
+                let key = format!("doc:{id}");
+                assert_eq!(cache.get::<u64>(&key).await, None, "{kind} {id}");
+                assert_eq!(other.get::<u64>(&key).await, None, "{kind} {id}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn m3_nothing_uses_keys() {
+    let server = RedisServer::start();
+    let cache = cache(&server).await;
+    let monitor = server.monitor();
+    fill(&cache, 20).await;
+    cache.set("k:1", &1).tags(["t"]).await.expect("stored");
+    cache.set_many([("k:2", 2)]).await.expect("stored");
+    cache.get_many::<u8>(&["k:1", "k:2"]).await;
+    cache.invalidate("k:*").await;
+    cache.invalidate("*:1*").await;
+    cache.invalidate_tag("t").await;
+    cache.scope(burn()).await;
+    cache.scope(rewrite()).await;
+    cache.delete("k:1").await;
+    cache.delete_many(&["k:1"]).await;
+    cache.exists("k:1").await;
+    cache.ttl("k:1").await;
+    cache.clear().await;
+    cache.health().await;
+    let lines = monitor.lines();
+    assert!(lines.len() > 50, "{lines:?}");
+    for word in [
+        "\"KEYS\"",
+        "\"SMEMBERS\"",
+        "\"FLUSHDB\"",
+        "\"FLUSHALL\"",
+        "\"SORT\"",
+        "\"HGETALL\"",
+    ] {
+        assert!(
+            !lines.iter().any(|line| line.to_uppercase().contains(word)),
+            "{word}"
+        );
+    }
+}
