@@ -47,6 +47,16 @@ async fn item(id: u64, again: bool) -> Result<String, Broken> {
     load(&format!("item:{id}")).await
 }
 
+#[cache_result(key = "early:{id}", ttl = "100ms", stale_while_revalidate = "1h")]
+async fn early(id: u64) -> Result<String, Broken> {
+    load(&format!("early:{id}")).await
+}
+
+#[cache_result(key = "ahead:{id}", ttl = "10s", refresh_ahead = 0.01)]
+async fn ahead(id: u64) -> Result<String, Broken> {
+    load(&format!("ahead:{id}")).await
+}
+
 #[invalidate_cache(item(id))]
 async fn change_one(id: u64) {
     let _ = id;
@@ -110,6 +120,8 @@ async fn obey(order: String) -> String {
         ["end", ..] => *END.lock().expect("not poisoned") = words[1..].join(" "),
         ["call", id] => return told(item(number(id), false).await),
         ["refresh", id] => return told(item(number(id), true).await),
+        ["early", id] => return told(early(number(id)).await),
+        ["ahead", id] => return told(ahead(number(id)).await),
         ["calls", count, id] => return calls(number(count) as usize, number(id)).await,
         ["fetch", ..] => return fetch(&cache, &words[1..]).await,
         // Polls a call until its load has begun, and not again until `poll`.

@@ -1,6 +1,7 @@
 //! What the framework does, seen from outside: one module a subject.
 
 mod across;
+mod aging;
 mod attributes;
 mod commands;
 mod environment;
