@@ -157,6 +157,9 @@ impl Stored {
         }
         let body = reader.0.len();
         let payload = if flags & ABSENT != 0 {
+            if flags & COMPRESSED != 0 || length != 0 || body != 0 {
+                return Err(Unreadable::Foreign);
+            }
             None
         } else if flags & COMPRESSED != 0 {
             if length > limit {
@@ -328,6 +331,13 @@ mod tests {
         let mut bytes = empty_head().to_vec();
         bytes.extend_from_slice(&[7; HEAD - BEFORE_TOKEN]);
         assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Leased));
+    }
+
+    #[test]
+    fn f3_an_entry_that_is_absent_and_has_a_value_is_none() {
+        let mut bytes = stored(Some(b"1".to_vec())).write("k", 0);
+        bytes[3] |= ABSENT;
+        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Foreign));
     }
 
     #[test]
