@@ -6,6 +6,7 @@ mod attributes;
 mod commands;
 mod environment;
 mod flights;
+mod format;
 mod generations;
 mod guard;
 mod keys;
