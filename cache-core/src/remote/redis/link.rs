@@ -53,7 +53,8 @@ pub(crate) struct Link {
     connecting: AtomicBool,
     closed: AtomicBool,
     changed: Notify,
-    /// What the server's clock is ahead of ours, in milliseconds.
+    /// What the server's clock is ahead of ours, in milliseconds. Ours is one that nobody moves; until the server has told
+    /// its time, it is taken for that of this machine.
     ahead: AtomicI64,
     facts: Mutex<ServerFacts>,
     /// Why the server does not want us: the one failure that is a matter of configuration.
@@ -93,7 +94,11 @@ impl Link {
             connecting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changed: Notify::new(),
-            ahead: AtomicI64::new(0),
+            ahead: AtomicI64::new(
+                clock::wall()
+                    .cast_signed()
+                    .wrapping_sub(clock::steady().cast_signed()),
+            ),
             facts: Mutex::default(),
             refused: Mutex::default(),
         }))
@@ -128,7 +133,7 @@ impl Link {
 
     /// The server's time in milliseconds since 1970, as far as it is known.
     pub(crate) fn now(&self) -> u64 {
-        clock::wall().saturating_add_signed(self.ahead.load(Ordering::Relaxed))
+        clock::steady().saturating_add_signed(self.ahead.load(Ordering::Relaxed))
     }
 
     pub(crate) fn facts(&self) -> ServerFacts {
@@ -329,12 +334,12 @@ impl Link {
                 .arg("cache-core")
                 .query_async::<Value>(&mut connection)
                 .await;
-            let asked = clock::wall();
+            let asked = clock::steady();
             if let Ok((seconds, micros)) = redis::cmd("TIME")
                 .query_async::<(u64, u64)>(&mut connection)
                 .await
             {
-                let ours = u64::midpoint(asked, clock::wall());
+                let ours = u64::midpoint(asked, clock::steady());
                 let theirs = seconds.saturating_mul(1000) + micros / 1000;
                 self.ahead.store(
                     theirs.cast_signed().wrapping_sub(ours.cast_signed()),
