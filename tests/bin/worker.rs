@@ -155,6 +155,10 @@ async fn obey(order: String) -> String {
         ["one", id] => change_one(number(id)).await,
         ["all"] => change_all().await,
         ["namespace"] => change_namespace().await,
+        ["wall"] => {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            return since.expect("after 1970").as_secs().to_string();
+        }
         ["runs"] => return RUNS.load(SeqCst).to_string(),
         ["stale"] => return cache.stats().total.stale_served.to_string(),
         ["errors"] => return cache.stats().total.errors.to_string(),

@@ -3,6 +3,7 @@
 mod across;
 mod aging;
 mod attributes;
+mod clocks;
 mod commands;
 mod environment;
 mod flights;

@@ -158,9 +158,15 @@ impl<'a> Crew<'a> {
 
     /// One process more.
     pub(crate) fn worker(&self, name: &str) -> Worker {
+        self.worker_with(name, &[])
+    }
+
+    /// One process more, with variables of its own.
+    pub(crate) fn worker_with(&self, name: &str, more: &[(&str, &str)]) -> Worker {
         let url = self.server.url();
         let mut variables = vec![("REDIS_URL", url.as_str()), ("CACHE_KEY_PREFIX", &self.prefix)];
         variables.extend(&self.variables);
+        variables.extend(more);
         Worker::start(name, &variables)
     }
 
