@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of `cache-core`, each group allowed to use itself and those above it.
 const LAYERS: &[&[&str]] = &[
-    &["error", "clock", "glob", "sync"],
+    &["error", "clock", "glob", "planted", "sync"],
     &["key"],
     &["config"],
     &["codec", "entry"],
@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["memory", "remote"],
     &["engine"],
     &["bound", "manager", "__private"],
+    &["sim"],
 ];
 
 /// The arrows that point up, each for a reason.

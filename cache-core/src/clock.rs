@@ -1,11 +1,11 @@
 //! Time in milliseconds since the process first asked, for everything that is kept in memory.
 //!
 //! Invariant: one source per build. Release builds read the kernel's coarse monotonic clock, which costs a hit a few
-//! nanoseconds and is a few milliseconds late at most. Debug builds and the feature `test-util` read tokio's clock
+//! nanoseconds and is a few milliseconds late at most. Debug builds, tests and the feature `test-util` read tokio's clock
 //! instead, so that tests can pause and advance it.
 
 /// The current time in milliseconds. Never zero, so that zero can stand for "never".
-#[cfg(any(debug_assertions, feature = "test-util"))]
+#[cfg(any(test, debug_assertions, feature = "test-util"))]
 pub(crate) fn now() -> u64 {
     use std::sync::OnceLock;
     use std::time::Instant;
@@ -18,7 +18,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// The current time in milliseconds. Never zero, so that zero can stand for "never".
-#[cfg(not(any(debug_assertions, feature = "test-util")))]
+#[cfg(not(any(test, debug_assertions, feature = "test-util")))]
 #[inline]
 pub(crate) fn now() -> u64 {
     // The start of the monotonic clock is the machine's boot, so its ticks are small numbers already.
@@ -36,7 +36,14 @@ pub(crate) fn steady() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A fixed day and the time since, so that a paused clock stops it too.
+#[cfg(test)]
+pub(crate) fn wall() -> u64 {
+    1_700_000_000_000 + now()
+}
+
 /// The wall clock in milliseconds since 1970, for the times inside stored entries when no server tells its own.
+#[cfg(not(test))]
 pub(crate) fn wall() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

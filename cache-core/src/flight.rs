@@ -154,6 +154,11 @@ impl Flight {
         self.fenced.store(true, Ordering::SeqCst);
     }
 
+    #[cfg(test)]
+    pub(crate) fn unfence(&self) {
+        self.fenced.store(false, Ordering::SeqCst);
+    }
+
     /// Keeps the result out of memory. The caller holds the lock of the key's shard.
     #[cfg(feature = "redis")]
     pub(crate) fn mute(&self) {

@@ -32,7 +32,10 @@ mod glob;
 mod key;
 mod manager;
 mod memory;
+mod planted;
 mod remote;
+#[cfg(all(test, feature = "redis"))]
+mod sim;
 mod stats;
 mod sync;
 

@@ -8,7 +8,9 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::site::Site;
 use super::{Core, Fetched, Found, Keep, Tier, Wanted};
@@ -19,6 +21,7 @@ use crate::engine::remove::{Name, generation};
 use crate::flight::{Flight, Joined, Lead, Outcome, Terms, Waiter, panic_again};
 use crate::generations::{Snapshot, fresh_nonce};
 use crate::memory::{Admission, Committed, Draft, Entry};
+use crate::planted::{Bug, planted};
 use crate::remote::guard::{Aim, Claim, Claimed, End};
 use crate::remote::{Budget, News, Remote};
 use crate::stats::Counters;
@@ -491,6 +494,8 @@ impl Ticket {
         let core = Arc::clone(&self.core);
         let wanted = self.wanted(names);
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
+        #[cfg(test)]
+        core.memory.register_late(&run.flight);
         let mut seen = Vec::new();
         if let Some(begun) = self.consider(run, fetched, &mut seen) {
             return Some(begun);
@@ -709,6 +714,11 @@ impl Ticket {
             }
             return None;
         }
+        let generations = if planted(Bug::GenerationAfterLoad) {
+            self.core.standing(&self.names(), false)
+        } else {
+            run.generations.clone()
+        };
         let keep = Keep {
             content,
             ttl,
@@ -716,7 +726,7 @@ impl Ticket {
             tier: self.tier(),
             version: self.site.map_or(0, |site| site.version),
             shape: 0,
-            generations: run.generations.clone(),
+            generations,
             encoded: None,
             size,
         };

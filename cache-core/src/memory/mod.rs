@@ -460,6 +460,24 @@ impl MemoryStore {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether a load of a key runs that others may share.
+    #[cfg(test)]
+    pub(crate) fn is_loading(&self, key: &str) -> bool {
+        let hash = self.hash(key);
+        self.read_shard(hash).flight(hash, key).is_some()
+    }
+
+    /// Registers a flight as if it had begun only now, where that fault is planted.
+    #[cfg(test)]
+    pub(crate) fn register_late(&self, flight: &Arc<Flight>) {
+        if crate::planted::planted(crate::planted::Bug::FenceAfterRead) {
+            let mut shard = self.write_shard(flight.hash);
+            shard.drop_flight(flight);
+            flight.unfence();
+            shard.add_flight(Arc::clone(flight));
+        }
+    }
+
     /// The number of loads that run.
     pub(crate) fn flights(&self) -> usize {
         self.shards

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::guard::Change;
+use super::{News, Order, Reply};
+use crate::clock;
 
 /// Why a store could not do what it was asked.
 #[derive(Debug)]
@@ -163,9 +165,9 @@ pub trait CacheBackend: Debug + Send + Sync + 'static {
     }
 }
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send + 'a>>;
 
-/// [`CacheBackend`] behind a pointer.
+/// [`CacheBackend`] behind a pointer. What it has beyond that is about a channel, which a store of the user's own lacks.
 pub(crate) trait Store: Debug + Send + Sync {
     fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>>;
     fn set<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()>;
@@ -182,6 +184,69 @@ pub(crate) trait Store: Debug + Send + Sync {
     fn get_many(&self, keys: Vec<String>) -> Answer<'_, Vec<Option<Vec<u8>>>>;
     fn set_many(&self, entries: Vec<(String, Vec<u8>, Duration)>) -> Answer<'_, ()>;
     fn delete_many(&self, keys: Vec<String>) -> Answer<'_, u64>;
+
+    /// One step on one key, of which others are told where somebody waits to be.
+    fn carry_out<'a>(&'a self, key: &'a str, order: Order, news: Option<&News>) -> Answer<'a, Reply> {
+        let _ = news;
+        Box::pin(async move {
+            let now = clock::wall();
+            let mut reply = Reply::Done;
+            self.update(key, &mut |current| {
+                let (change, answer) = order.decide(current, now);
+                reply = answer;
+                change
+            })
+            .await?;
+            Ok(reply)
+        })
+    }
+
+    /// The nonces of generations.
+    fn learn<'a>(&'a self, generations: &'a [(String, u64)]) -> Answer<'a, Vec<u64>> {
+        Box::pin(async move {
+            let mut nonces = Vec::with_capacity(generations.len());
+            for (key, fresh) in generations {
+                let order = Order::Learn { fresh: *fresh };
+                nonces.push(self.carry_out(key, order, None).await?.nonce()?);
+            }
+            Ok(nonces)
+        })
+    }
+
+    /// The bytes under a key, and the nonces of generations.
+    fn get_and_learn<'a>(
+        &'a self,
+        key: &'a str,
+        generations: &'a [(String, u64)],
+    ) -> Answer<'a, (Option<Vec<u8>>, Vec<u64>)> {
+        Box::pin(async move {
+            let nonces = self.learn(generations).await?;
+            Ok((self.get(key).await?, nonces))
+        })
+    }
+
+    /// Stores bytes, and tells others.
+    fn put<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration, news: &'a News) -> Answer<'a, ()> {
+        let _ = news;
+        self.set(key, value, ttl)
+    }
+
+    /// Deletes a key, and tells others.
+    fn invalidate<'a>(&'a self, key: &'a str, news: &'a News) -> Answer<'a, bool> {
+        let _ = news;
+        self.delete(key)
+    }
+
+    /// Tells others.
+    fn announce<'a>(&'a self, news: &'a [News]) -> Answer<'a, ()> {
+        let _ = news;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Whether invalidations of other processes would be missed that are heard otherwise.
+    fn is_deaf(&self) -> bool {
+        false
+    }
 }
 
 impl<B: CacheBackend> Store for B {

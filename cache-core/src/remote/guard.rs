@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::config::duration::millis;
 use crate::entry::{self, HEAD};
+use crate::planted::{Bug, planted};
 
 /// What a load asks of the shared tier before it runs.
 #[derive(Debug, Clone)]
@@ -190,6 +191,15 @@ pub(crate) fn may_commit(current: Option<&[u8]>, token: u64) -> bool {
     current
         .and_then(Head::of)
         .is_some_and(|head| head.token == token && head.is_held())
+        || planted(Bug::UnconditionalCommit)
+}
+
+#[cfg(test)]
+/// Whether somebody waits to be told of the end of the load with this token.
+pub(crate) fn is_awaited(current: Option<&[u8]>, token: u64) -> bool {
+    current
+        .and_then(Head::of)
+        .is_some_and(|head| head.token == token && head.state == AWAITED)
 }
 
 /// Keeps a claim for another lease.

@@ -4,15 +4,19 @@
 
 mod backend;
 pub(crate) mod guard;
+mod order;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(test)]
+pub(crate) use backend::Answer;
 pub(crate) use backend::Store;
 pub use backend::{BackendError, CacheBackend};
 pub use guard::Change;
+pub(crate) use order::{Order, Reply};
 
 use crate::{CacheError, clock};
 use guard::{Claim, Claimed, End};
@@ -80,28 +84,6 @@ pub(crate) struct Unavailable;
 
 /// How long the nonce of a generation is kept after it was last asked for. One that is lost makes misses.
 const GENERATION_LIFE: Duration = Duration::from_secs(7 * 86_400);
-
-async fn learn(store: &dyn Store, generations: &[(String, u64)]) -> Result<Vec<u64>, BackendError> {
-    let mut nonces = Vec::with_capacity(generations.len());
-    for (key, fresh) in generations {
-        let mut nonce = *fresh;
-        store
-            .update(key, &mut |current| {
-                let there = current.and_then(|bytes| std::str::from_utf8(bytes).ok()?.parse().ok());
-                nonce = there.unwrap_or(*fresh);
-                match there {
-                    Some(_) => Change::Keep,
-                    None => Change::Put {
-                        value: fresh.to_string().into_bytes(),
-                        ttl: GENERATION_LIFE,
-                    },
-                }
-            })
-            .await?;
-        nonces.push(nonce);
-    }
-    Ok(nonces)
-}
 
 /// What other processes are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,10 +153,7 @@ impl Remote {
         generations: &[(String, u64)],
         budget: &mut Budget,
     ) -> Result<(Option<Vec<u8>>, Vec<u64>), Unavailable> {
-        ask!(self, budget, redis => redis.get_and_learn(key, generations, GENERATION_LIFE, budget), store => async {
-            let nonces = learn(store.as_ref(), generations).await?;
-            Ok::<_, BackendError>((store.get(key).await?, nonces))
-        })
+        ask!(self, budget, redis => redis.get_and_learn(key, generations, GENERATION_LIFE, budget), store => store.get_and_learn(key, generations))
     }
 
     /// The nonces of generations, which are made where there are none.
@@ -184,7 +163,7 @@ impl Remote {
         budget: &mut Budget,
     ) -> Result<Vec<u64>, Unavailable> {
         ask!(self, budget, redis => redis.learn(generations, GENERATION_LIFE, budget),
-            store => learn(store.as_ref(), generations))
+            store => store.learn(generations))
     }
 
     /// Stores a value over whatever is there, and tells the other processes.
@@ -196,10 +175,7 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        ask!(self, budget, redis => redis.put(key, &value, ttl, &redis.message(news), budget), store => {
-            let _ = news;
-            store.set(key, value, ttl)
-        })
+        ask!(self, budget, redis => redis.put(key, &value, ttl, &redis.message(news), budget), store => store.put(key, value, ttl, news))
     }
 
     /// Claims a key for a load.
@@ -209,17 +185,8 @@ impl Remote {
         claim: &Claim,
         budget: &mut Budget,
     ) -> Result<Claimed, Unavailable> {
-        let now = self.now();
         ask!(self, budget, redis => redis.claim(key, claim, budget), store => async {
-            let mut answer = Claimed::Granted;
-            store
-                .update(key, &mut |current| {
-                    let (change, claimed) = guard::claim(current, claim, now);
-                    answer = claimed;
-                    change
-                })
-                .await?;
-            Ok::<_, BackendError>(answer)
+            store.carry_out(key, Order::Claim(claim.clone()), None).await?.claimed()
         })
     }
 
@@ -233,20 +200,8 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<bool, Unavailable> {
-        let _ = news;
         ask!(self, budget, redis => redis.commit(key, token, &value, ttl, &redis.message(news), budget), store => async {
-            let mut stands = false;
-            store
-                .update(key, &mut |current| {
-                    stands = guard::may_commit(current, token);
-                    if stands {
-                        Change::Put { value: value.clone(), ttl }
-                    } else {
-                        Change::Keep
-                    }
-                })
-                .await?;
-            Ok::<_, BackendError>(stands)
+            store.carry_out(key, Order::Commit { token, value, ttl }, Some(news)).await?.committed()
         })
     }
 
@@ -258,9 +213,8 @@ impl Remote {
         lease: Duration,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        let now = self.now();
         ask!(self, budget, redis => redis.renew(key, token, lease, budget), store => async {
-            store.update(key, &mut |current| guard::renew(current, token, lease, now)).await
+            store.carry_out(key, Order::Renew { token, lease }, None).await.map(drop)
         })
     }
 
@@ -272,7 +226,7 @@ impl Remote {
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
         ask!(self, budget, redis => redis.discard(key, seen, budget), store => async {
-            store.update(key, &mut |current| guard::discard(current, seen)).await
+            store.carry_out(key, Order::Discard { seen: seen.to_vec() }, None).await.map(drop)
         })
     }
 
@@ -285,10 +239,8 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        let _ = news;
-        let now = self.now();
         ask!(self, budget, redis => redis.release(key, token, end, &redis.message(news), budget), store => async {
-            store.update(key, &mut |current| guard::release(current, token, end, now)).await
+            store.carry_out(key, Order::Release { token, end }, Some(news)).await.map(drop)
         })
     }
 
@@ -323,10 +275,7 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<bool, Unavailable> {
-        ask!(self, budget, redis => redis.invalidate(key, &redis.message(news), budget), store => {
-            let _ = news;
-            store.delete(key)
-        })
+        ask!(self, budget, redis => redis.invalidate(key, &redis.message(news), budget), store => store.invalidate(key, news))
     }
 
     /// Tells the other processes, where there is a channel.
@@ -337,10 +286,10 @@ impl Remote {
                 let messages: Vec<_> = news.iter().map(|news| redis.message(news)).collect();
                 redis.announce(&messages, budget).await
             }
-            Self::Store(_) => {
-                let _ = (news, budget);
-                Ok(())
-            }
+            Self::Store(store) => match budget.spend(store.announce(news)).await {
+                Some(Ok(())) => Ok(()),
+                _ => Err(Unavailable),
+            },
         }
     }
 
@@ -350,7 +299,7 @@ impl Remote {
         match self {
             #[cfg(feature = "redis")]
             Self::Redis(redis) => !redis.channel.hears(),
-            Self::Store(_) => false,
+            Self::Store(store) => store.is_deaf(),
         }
     }
 
@@ -417,8 +366,8 @@ impl Remote {
                 .collect();
             async move { redis.renew_generations(&renewed, GENERATION_LIFE, budget).await }
         }, store => async {
-            for (key, nonce, _) in renewed {
-                store.set(key, nonce.to_string().into_bytes(), GENERATION_LIFE).await?;
+            for (key, nonce, news) in renewed {
+                store.put(key, nonce.to_string().into_bytes(), GENERATION_LIFE, news).await?;
             }
             Ok::<_, BackendError>(())
         })

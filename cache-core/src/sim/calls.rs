@@ -1,0 +1,279 @@
+//! One call of a function as its expansion makes it, and what is asked of the value that it gives.
+//! Invariant: a value is judged by what was known when its call began; nothing that happens later excuses it.
+
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
+
+use super::ops::{Call, Outcome};
+use super::setup::{DEGRADED_TTL, IN_BACKGROUND, MEMORY_TTL, SITES, SPACES, TAG, WINDOWS, Weather};
+use super::world::{Load, State, World};
+use crate::engine::Core;
+use crate::engine::call::{Mode, lookup};
+use crate::engine::load::Verdict;
+use crate::engine::shape::{BySerde, Cloned, Fallible, Plain, Share, Unshared};
+use crate::key::KeyWriter;
+use crate::{CacheKey as _, CacheManager, SharedError};
+
+/// The error of a function.
+#[derive(Debug, Clone)]
+pub(super) struct Oops(#[expect(dead_code, reason = "shown in traces")] &'static str);
+
+impl From<SharedError> for Oops {
+    fn from(_: SharedError) -> Self {
+        Self("too late")
+    }
+}
+
+/// The longest that a value is on its way from its source into memory: a slow load, a leader that is not polled, and the
+/// replies of Redis.
+const LONGEST: u64 = 1000;
+
+/// One process, for those who act in it.
+#[derive(Clone)]
+pub(super) struct Process {
+    pub(super) world: Arc<World>,
+    pub(super) node: usize,
+    pub(super) life: u64,
+    pub(super) manager: CacheManager,
+}
+
+impl Process {
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.manager.core
+    }
+}
+
+/// A run of a function, while it is under way.
+struct Running {
+    world: Arc<World>,
+    load: usize,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.world.lock().loads[self.load].runs = false;
+    }
+}
+
+/// The function: it reads the version at its start and gives the number of its run.
+async fn load(process: Process, call: Call, called: u64) -> Result<u64, Oops> {
+    let running = process.world.lock().begin_load(&process, call, called);
+    let running = Running {
+        world: Arc::clone(&process.world),
+        load: running,
+    };
+    sleep(Duration::from_millis(call.wait)).await;
+    if !process.world.lock().end_load(&process, running.load, call) {
+        // Nothing comes of what a crash has ended.
+        return std::future::pending().await;
+    }
+    match call.outcome {
+        Outcome::Value => Ok(running.load as u64),
+        Outcome::Error => Err(Oops("failed")),
+        Outcome::Panic => resume_unwind(Box::new("the function panics".to_owned())),
+    }
+}
+
+/// Makes a call and looks at what it gives.
+pub(super) async fn make(process: Process, call: Call) {
+    let shares = process.world.lock().setup.shares;
+    let world = Arc::clone(&process.world);
+    let started = Instant::now();
+    let calling = async {
+        if shares {
+            one::<Cloned>(process, call).await;
+        } else {
+            one::<Unshared>(process, call).await;
+        }
+    };
+    let (from, until) = call.stalls.unwrap_or((0, 0));
+    let at = |time: u64| started + Duration::from_millis(time);
+    let polled = unpolled(calling, at(from), at(until));
+    match call.leaves {
+        Some(after) => {
+            if timeout(Duration::from_millis(after), polled).await.is_err() {
+                world
+                    .lock()
+                    .say(|_| format!("n{} caller of key {} leaves", call.node, call.key));
+            }
+        }
+        None => polled.await,
+    }
+}
+
+/// Keeps a future, and does not poll it for a while.
+async fn unpolled(future: impl Future<Output = ()>, from: Instant, until: Instant) {
+    let mut future = pin!(future);
+    let mut wake = pin!(sleep_until(until));
+    std::future::poll_fn(|context| {
+        let now = Instant::now();
+        if from <= now && now < until {
+            let _ = wake.as_mut().poll(context);
+            return std::task::Poll::Pending;
+        }
+        future.as_mut().poll(context)
+    })
+    .await;
+}
+
+type Ret = Result<u64, Oops>;
+
+async fn one<H: Share<Ret> + 'static>(process: Process, call: Call) {
+    let (world, node) = (Arc::clone(&process.world), process.node);
+    let setup = Arc::clone(&world.lock().setup);
+    let key = &setup.keys[call.key];
+    let site = &SITES[key.site];
+    let (need, began) = {
+        let mut state = world.lock();
+        let need = state.need(&process, call.key);
+        state.say(|_| format!("n{node} call of key {}, needs version {need}: {call:?}", call.key));
+        (need, state.now())
+    };
+    let render = |out: &mut KeyWriter| {
+        out.literal(SPACES[key.site]);
+        out.literal(":");
+        key.id.write_key(out);
+    };
+    let mut arguments = KeyWriter::arguments();
+    arguments.function(site);
+    render(&mut arguments);
+    let mode = Mode::of(false, call.refresh);
+    let found = lookup::<Fallible<Plain<u64>, Oops>, BySerde<u64>, H>(
+        site,
+        Some(&process.manager),
+        mode,
+        &arguments,
+        &render,
+    );
+    let ret = match found {
+        Ok(ret) => ret,
+        Err(mut miss) => {
+            if key.tagged {
+                miss = miss.tag(|out| out.literal(TAG));
+            }
+            let miss = miss.hard_timeout(|error| Err(error.into()));
+            let load = load(process, call, began);
+            if IN_BACKGROUND[key.site] {
+                miss.load_in_background(load, |_: &u64| Verdict::store()).await
+            } else {
+                miss.load(load, |_: &u64| Verdict::store()).await
+            }
+        }
+    };
+    let mut state = world.lock();
+    match ret {
+        Ok(value) => state.judge(node, call.key, value, began, need),
+        Err(error) => state.say(|_| format!("n{node} call of key {}: {error:?}", call.key)),
+    }
+}
+
+impl State {
+    fn begin_load(&mut self, process: &Process, call: Call, called: u64) -> usize {
+        let number = self.loads.len();
+        let load = Load {
+            node: process.node,
+            life: process.life,
+            key: call.key,
+            version: self.source[call.key],
+            called,
+            ended: None,
+            runs: true,
+            alone: call.refresh || call.stalls.is_some(),
+        };
+        self.say(|_| {
+            format!(
+                "n{} load {number} of key {} begins, version {}",
+                load.node, load.key, load.version
+            )
+        });
+        let excused = self.nodes[process.node].excused[call.key];
+        let other = self.loads.iter().rposition(|other| {
+            other.runs
+                && (other.node, other.life, other.key) == (load.node, load.life, load.key)
+                && !other.alone
+                && other.called.min(called) > excused
+        });
+        // A function with a bound on its callers' time leaves its run behind; an error that is not shared makes many runs;
+        // a nonce that was lost or missed makes one more, whenever that is found out, and so does a refresh.
+        let stormy = matches!(self.setup.weather, Weather::Storm | Weather::Outage);
+        let hard = SITES[self.setup.keys[call.key].site].hard_timeout > 0;
+        let failing = !self.setup.shares && self.setup.weather != Weather::Calm;
+        if let Some(other) = other
+            && !load.alone
+            && !hard
+            && !stormy
+            && !self.setup.refreshes
+            && !failing
+        {
+            self.fail(format!("S1: load {number} begins while load {other} runs"));
+        }
+        self.loads.push(load);
+        number
+    }
+
+    fn end_load(&mut self, process: &Process, number: usize, call: Call) -> bool {
+        let now = self.now();
+        if call.outcome == Outcome::Value {
+            self.loads[number].ended = Some(now);
+        }
+        self.say(|_| format!("n{} load {number} ends: {:?}", process.node, call.outcome));
+        self.lives(process.node, process.life)
+    }
+
+    /// The version that a call which begins now must not fall below.
+    fn need(&mut self, process: &Process, key: usize) -> u64 {
+        let now = self.now();
+        let core = process.core();
+        let name = &self.setup.keys[key].key;
+        let held = core.memory.any(core.memory.hash(name), name, |_| ()).is_some();
+        let node = &self.nodes[process.node];
+        let mut need = node.floor[key];
+        if !held && !core.memory.is_loading(name) {
+            // What it gets is from Redis, or loaded for it.
+            need = need.max(self.deleted[key]);
+            if !node.hears {
+                need = need.max(self.renewed[key]);
+            }
+        }
+        let bound = match node.deaf_since {
+            Some(since) if now >= since + DEGRADED_TTL + LONGEST => DEGRADED_TTL + LONGEST,
+            _ => 2 * MEMORY_TTL + LONGEST,
+        };
+        if let Some(time) = now.checked_sub(bound) {
+            need = need.max(self.floor_at(key, time));
+        }
+        need
+    }
+
+    fn judge(&mut self, node: usize, key: usize, value: u64, began: u64, need: u64) {
+        let Some((number, load)) = self.version_of(value).map(|(number, load)| (number, *load)) else {
+            self.fail(format!("nothing was loaded that key {key} gave"));
+            return;
+        };
+        self.say(|_| {
+            format!(
+                "n{node} call of key {key} gives load {number}, version {}",
+                load.version
+            )
+        });
+        if load.key != key {
+            self.fail(format!("key {key} gave what was loaded for key {}", load.key));
+        }
+        if load.version < need {
+            self.fail(format!(
+                "G2: n{node} gave version {} of key {key}, when {need} was known as it was called",
+                load.version
+            ));
+        }
+        let site = self.setup.keys[key].site;
+        let life = SITES[site].ttl.unwrap_or(0) + WINDOWS[site];
+        if load.ended.is_none_or(|ended| ended + life <= began) {
+            self.fail(format!(
+                "T1: n{node} gave load {number} of key {key} past its time"
+            ));
+        }
+    }
+}
