@@ -67,8 +67,8 @@ pub(crate) struct Flight {
 struct Inner {
     state: State,
     waiting: usize,
-    /// What those who come are served while the load goes on.
-    offered: Option<Content>,
+    /// What those who come are served while the load goes on, and until when.
+    offered: Option<(Content, u64)>,
 }
 
 enum State {
@@ -175,9 +175,9 @@ impl Flight {
         self.shared.load(Ordering::SeqCst) && self.generations.iter().all(Snapshot::stands)
     }
 
-    /// Serves those who wait and those who come with an older value, while the load goes on.
-    pub(crate) fn offer(&self, content: Content) {
-        self.lock().offered = Some(content);
+    /// Serves those who wait and those who come before `until` with an older value, while the load goes on.
+    pub(crate) fn offer(&self, content: Content, until: u64) {
+        self.lock().offered = Some((content, until));
         self.changed.notify_waiters();
     }
 
@@ -329,7 +329,9 @@ impl Waiter {
             changed.as_mut().enable();
             let left = {
                 let mut inner = self.flight.lock();
-                if let (Some(content), State::Led { .. }) = (&inner.offered, &inner.state) {
+                if let (Some((content, until)), State::Led { .. }) = (&inner.offered, &inner.state)
+                    && clock::now() < *until
+                {
                     return Ok(Outcome::Stale(content.clone()));
                 }
                 match &inner.state {

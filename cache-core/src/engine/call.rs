@@ -435,9 +435,9 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                 };
                 let codec = running.ticket.codec;
                 let stale = running.ticket.stale_for_the_impatient(Some(&mut running.run));
-                let ret = stale.and_then(|content| {
-                    running.run.offer(&content);
-                    give::<S>(content, codec)
+                let ret = stale.and_then(|older| {
+                    running.run.offer(&older);
+                    give::<S>(older.content, codec)
                 });
                 Poll::Ready(ret.map(Step::Early))
             }
@@ -596,7 +596,7 @@ impl Patience {
         let content = if failed {
             shadow.stale_for_the_failed()?
         } else {
-            shadow.stale_for_the_impatient(None)?
+            shadow.stale_for_the_impatient(None)?.content
         };
         Some((content, shadow.codec))
     }

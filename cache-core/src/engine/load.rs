@@ -209,8 +209,8 @@ impl Run {
     }
 
     /// Serves those who wait for this load with an older value.
-    pub(crate) fn offer(&self, content: &Content) {
-        self.flight.offer(content.clone());
+    pub(crate) fn offer(&self, older: &Older) {
+        self.flight.offer(older.content.clone(), older.until);
     }
 
     /// Gives the claim back.
@@ -261,6 +261,25 @@ impl Drop for Run {
         };
         if over {
             self.release_later();
+        }
+    }
+}
+
+/// A value past its TTL.
+pub(crate) struct Older {
+    pub(crate) content: Content,
+    /// Until when it may be served.
+    until: u64,
+    /// Until when the function should not be tried again.
+    retry_at: u64,
+}
+
+impl Older {
+    fn of(draft: &Draft, window: u64) -> Self {
+        Self {
+            content: draft.content.clone(),
+            until: draft.value_until.saturating_add(window),
+            retry_at: draft.retry_at,
         }
     }
 }
@@ -337,13 +356,17 @@ impl Ticket {
     }
 
     /// What memory has that is not fresh, but may be served for up to `window` milliseconds past its TTL.
-    fn stale_in_memory(&self, window: u64) -> Option<(Content, u64)> {
+    fn stale_in_memory(&self, window: u64) -> Option<Older> {
         let now = clock::now();
         let held = self.core.memory.any(self.hash, &self.key, |entry| {
             (entry.value_until <= now
                 && now < entry.value_until.saturating_add(window)
                 && self.may_be_served(entry, &self.names()))
-            .then(|| (entry.content.clone(), entry.retry_at()))
+            .then(|| Older {
+                content: entry.content.clone(),
+                until: entry.value_until.saturating_add(window),
+                retry_at: entry.retry_at(),
+            })
         });
         held.flatten()
     }
@@ -374,8 +397,8 @@ impl Ticket {
         if !self.background && window > 0 {
             // The function has just failed; it is left in peace for a while.
             let stale = self.stale_in_memory(window);
-            if let Some((content, _)) = stale.filter(|(_, retry_at)| *retry_at > clock::now()) {
-                return self.serve_stale(content);
+            if let Some(older) = stale.filter(|older| older.retry_at > clock::now()) {
+                return self.serve_stale(older.content);
             }
         }
         let lead = match self.lead.take() {
@@ -388,9 +411,9 @@ impl Ticket {
         let window = self.stale_while_revalidate();
         if !self.background
             && window > 0
-            && let Some((content, _)) = self.stale_in_memory(window)
+            && let Some(older) = self.stale_in_memory(window)
         {
-            return self.serve_early(&lead.flight().clone(), content, lead);
+            return self.serve_early(older, lead);
         }
         let generations = core.standing(&names, true);
         let mut run = Run::new(&core, lead, generations);
@@ -408,12 +431,12 @@ impl Ticket {
     }
 
     /// Serves an older value; the load goes on without its caller.
-    fn serve_early(&mut self, flight: &Flight, content: Content, lead: Lead) -> Begun {
-        flight.offer(content.clone());
+    fn serve_early(&mut self, older: Older, lead: Lead) -> Begun {
+        lead.flight().offer(older.content.clone(), older.until);
         self.count_stale();
         self.lead = Some(lead);
         self.background = true;
-        Begun::Early(content)
+        Begun::Early(older.content)
     }
 
     /// Takes the lead of the load, or waits for the one who has it.
@@ -543,9 +566,11 @@ impl Ticket {
                     let soft = self
                         .soft_deadline
                         .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
-                    if soft && let Some(draft) = run.stale.take() {
+                    let window = self.stale_if_error.max(self.stale_while_revalidate());
+                    let stale = run.stale.as_ref().map(|draft| Older::of(draft, window));
+                    if let Some(older) = stale.filter(|older| soft && clock::now() < older.until) {
                         let lead = run.lead.take()?;
-                        return Some(self.serve_early(&run.flight, draft.content, lead));
+                        return Some(self.serve_early(older, lead));
                     }
                     run.flight.is_polled();
                     let look = (so_far / 8)
@@ -597,12 +622,14 @@ impl Ticket {
                     run.end(Outcome::Stale(content.clone()));
                     return Some(self.serve_stale(content));
                 }
-                if !self.background && within(self.stale_while_revalidate()) {
+                let window = self.stale_while_revalidate();
+                if !self.background && within(window) {
+                    let older = Older::of(&draft, window);
                     if self.core.in_memory(self.tier()) {
                         self.commit(run, draft);
                     }
                     let lead = run.lead.take()?;
-                    return Some(self.serve_early(&run.flight, content, lead));
+                    return Some(self.serve_early(older, lead));
                 }
                 run.stale = Some(draft);
                 None
@@ -821,7 +848,7 @@ impl Ticket {
         let window = self.stale_if_error;
         let peace = self.core.config.stale_throttle;
         let until = clock::now() + millis(peace);
-        let stale = self.stale_to_serve(&mut run, window);
+        let stale = self.stale_to_serve(&mut run, window).map(|older| older.content);
         let throttle = if stale.is_some() || self.background {
             // Until then the function is not tried again, here or elsewhere.
             self.core.memory.retry_later(self.hash, &self.key, until);
@@ -840,41 +867,41 @@ impl Ticket {
     }
 
     /// An older value that may be served for `window` milliseconds past its TTL, wherever it is.
-    fn stale_to_serve(&self, run: &mut Run, window: u64) -> Option<Content> {
+    fn stale_to_serve(&self, run: &mut Run, window: u64) -> Option<Older> {
         if window == 0 {
             return None;
         }
-        if let Some((content, _)) = self.stale_in_memory(window) {
-            return Some(content);
+        if let Some(older) = self.stale_in_memory(window) {
+            return Some(older);
         }
         let draft = run.stale.take().filter(|draft| {
             clock::now() < draft.value_until.saturating_add(window)
                 && draft.generations.iter().all(Snapshot::stands)
                 && !run.flight.is_fenced()
         })?;
-        let content = draft.content.clone();
+        let older = Older::of(&draft, window);
         if self.core.in_memory(self.tier()) {
             self.commit(run, draft);
         }
-        Some(content)
+        Some(older)
     }
 
     /// An older value for a caller whose patience is at its end.
-    pub(crate) fn stale_for_the_impatient(&self, run: Option<&mut Run>) -> Option<Content> {
+    pub(crate) fn stale_for_the_impatient(&self, run: Option<&mut Run>) -> Option<Older> {
         let window = self.stale_if_error.max(self.stale_while_revalidate());
-        let content = match run {
+        let older = match run {
             Some(run) => self.stale_to_serve(run, window)?,
-            None => self.stale_in_memory(window)?.0,
+            None => self.stale_in_memory(window)?,
         };
         self.count_stale();
-        Some(content)
+        Some(older)
     }
 
     /// An older value for a caller whose time is up.
     pub(crate) fn stale_for_the_failed(&self) -> Option<Content> {
-        let (content, _) = self.stale_in_memory(self.stale_if_error)?;
+        let older = self.stale_in_memory(self.stale_if_error)?;
         self.count_stale();
-        Some(content)
+        Some(older.content)
     }
 
     /// Whether an entry in memory can be invalidated by all that this call's function can be invalidated by.

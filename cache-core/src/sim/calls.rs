@@ -157,7 +157,8 @@ async fn one<H: Share<Ret> + 'static>(process: Process, call: Call) {
             let miss = miss.hard_timeout(|error| Err(error.into()));
             let load = load(process, call, began);
             if IN_BACKGROUND[key.site] {
-                miss.load_in_background(load, |_: &u64| Verdict::store()).await
+                miss.load_in_background(Box::pin(load), |_: &u64| Verdict::store())
+                    .await
             } else {
                 miss.load(load, |_: &u64| Verdict::store()).await
             }
