@@ -425,12 +425,16 @@ impl MemoryStore {
         }
     }
 
-    /// Takes away what is also in another tier, and keeps running loads out: they may have missed something.
+    /// Takes away what is also in another tier, and keeps running loads out: they may have missed something, so that nobody
+    /// else joins them either.
     #[cfg(feature = "redis")]
     pub(crate) fn drop_shared(&self) {
         for shard in &self.shards {
             let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
-            shard.flights.iter().for_each(|flight| flight.mute());
+            shard.flights.iter().for_each(|flight| {
+                flight.mute();
+                flight.close();
+            });
             let before = (shard.entries.len(), shard.bytes);
             let dead = shard.remove_where(|entry| !entry.local);
             self.account(before, &shard);
