@@ -765,6 +765,7 @@ impl Ticket {
     async fn keep(&self, mut run: Run, mut keep: Keep) {
         let core = &self.core;
         let remote = core.shared(keep.tier);
+        let born = clock::now();
         run.tell(Outcome::Loaded(keep.content.clone()));
         self.encode(remote, &mut keep);
         let payload = keep.encoded.take();
@@ -811,7 +812,7 @@ impl Ticket {
             }
         }
         if may_hold && core.in_memory(keep.tier) {
-            self.commit(&run, core.draft(&keep, &self.counters));
+            self.commit(&run, core.draft(&keep, born, &self.counters));
         }
         let throttle = Duration::ZERO;
         run.release(End::Failed { throttle }).await;

@@ -205,15 +205,18 @@ impl Core {
         }
     }
 
-    /// What memory is to hold of a value.
-    pub(crate) fn draft(&self, keep: &Keep, owner: &Arc<Counters>) -> Draft {
+    /// What memory is to hold of a value that was loaded at `born`. Storing it elsewhere first has taken time, which makes
+    /// it no younger.
+    pub(crate) fn draft(&self, keep: &Keep, born: u64, owner: &Arc<Counters>) -> Draft {
         let now = clock::now();
+        let held_until = |end: u64| now + self.memory_life(end.saturating_sub(now), keep.tier);
+        let value_until = born + keep.ttl;
         Draft {
             content: keep.content.clone(),
-            born: now,
-            fresh_until: now + self.memory_life(keep.ttl, keep.tier),
-            value_until: now + keep.ttl,
-            serve_until: now + self.memory_life(keep.ttl + keep.stale, keep.tier),
+            born,
+            fresh_until: held_until(value_until),
+            value_until,
+            serve_until: held_until(value_until + keep.stale),
             retry_at: 0,
             refresh_at: u64::MAX,
             generations: keep.generations.clone(),

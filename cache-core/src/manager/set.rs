@@ -13,7 +13,7 @@ use crate::config::duration::millis;
 use crate::engine::remove::Name;
 use crate::engine::{Core, Keep, Tier};
 use crate::generations::{Snapshot, fresh_nonce};
-use crate::{CacheError, codec};
+use crate::{CacheError, clock, codec};
 
 /// A value to be stored; see [`CacheManager::set`](crate::CacheManager::set). It does nothing until awaited.
 #[must_use = "nothing is stored until this is awaited"]
@@ -109,8 +109,8 @@ pub(super) fn kept(bytes: &[u8], ttl: u64, generations: Box<[Snapshot]>) -> Keep
 pub(super) fn hold(core: &Core, key: &str, keep: &Keep, bytes: Vec<u8>) -> Option<Vec<u8>> {
     let hash = core.memory.hash(key);
     if core.in_memory(Tier::Both) {
-        core.memory
-            .replace(hash, key, core.draft(keep, &core.stats.direct));
+        let draft = core.draft(keep, clock::now(), &core.stats.direct);
+        core.memory.replace(hash, key, draft);
     } else {
         core.memory.fence(hash, key);
     }
