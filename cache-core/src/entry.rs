@@ -7,7 +7,8 @@
 //! until `u64` (milliseconds since 1970 by the clock of the server) · token `u64` of the load that stored it or runs for
 //! it · end of the lease `u64` · state of the lease `u8` · terms of that load `u64`. A lease without an entry is a head
 //! alone.
-//! The rest: loaded at `u64` · shape of the value's type `u64` (0 when it is not known) · length of the payload before
+//! The rest: loaded at `u64` · shape of the value's type `u64` (0 when it is not known) · run of the server that it was stored
+//! in `u64` (0 likewise) · length of the payload before
 //! compression `u32` · length of the key `u32` · number of generations `u16` · the key · for each generation: length of its
 //! name `u16`, the name, its nonce `u64` · the payload.
 
@@ -18,7 +19,7 @@ const ABSENT: u8 = 2;
 /// There is no entry, but a load that runs for one.
 const EMPTY: u8 = 4;
 const JSON: u8 = 1;
-const FIXED: usize = 76;
+const FIXED: usize = 84;
 
 /// The length of the head.
 pub(crate) const HEAD: usize = 50;
@@ -47,6 +48,8 @@ pub(crate) struct Stored {
     pub(crate) retry_at: u64,
     /// The shape of the value's type; 0 when it is not known.
     pub(crate) shape: u64,
+    /// The run of the server that it was stored in; 0 when it is not known.
+    pub(crate) origin: u64,
     /// The generations it was loaded under, by name.
     pub(crate) generations: Vec<(String, u64)>,
     /// The encoded value; nothing for a stored `None`.
@@ -106,6 +109,7 @@ impl Stored {
         out.extend_from_slice(&0u64.to_le_bytes());
         out.extend_from_slice(&self.born.to_le_bytes());
         out.extend_from_slice(&self.shape.to_le_bytes());
+        out.extend_from_slice(&self.origin.to_le_bytes());
         out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         out.extend_from_slice(&(key.len() as u32).to_le_bytes());
         out.extend_from_slice(&(self.generations.len() as u16).to_le_bytes());
@@ -141,7 +145,7 @@ impl Stored {
         let (token, lease_until) = (reader.u64()?, reader.u64()?);
         let failed = reader.u8()? == FAILED;
         let _terms = reader.u64()?;
-        let (born, shape) = (reader.u64()?, reader.u64()?);
+        let (born, shape, origin) = (reader.u64()?, reader.u64()?, reader.u64()?);
         let length = reader.u32()? as usize;
         let key_length = reader.u32()? as usize;
         let count = reader.u16()?;
@@ -182,6 +186,7 @@ impl Stored {
             token,
             retry_at: if failed { lease_until } else { 0 },
             shape,
+            origin,
             generations,
             payload,
         })
@@ -289,6 +294,7 @@ mod tests {
             token: 0x1234,
             retry_at: 0,
             shape: 0x5678,
+            origin: 0x9a,
             generations: vec![("tag:a".into(), 42)],
             payload,
         }
@@ -313,7 +319,7 @@ mod tests {
         let golden = [
             "cac1 02 00 01 03000000 0700000000000000 0900000000000000",
             "3412000000000000 0000000000000000 00 0000000000000000",
-            "0500000000000000 7856000000000000 02000000 01000000 0100 6b",
+            "0500000000000000 7856000000000000 9a00000000000000 02000000 01000000 0100 6b",
             "0500 7461673a61 2a00000000000000 7b7d",
         ]
         .concat()
@@ -358,7 +364,7 @@ mod tests {
             Stored::read(bytes.clone(), "k", 4999),
             Err(Unreadable::Compression)
         );
-        bytes[66..70].copy_from_slice(&u32::MAX.to_le_bytes());
+        bytes[74..78].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(Stored::read(bytes, "k", usize::MAX), Err(Unreadable::Compression));
     }
 

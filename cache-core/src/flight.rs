@@ -49,6 +49,10 @@ pub(crate) struct Flight {
     pub(crate) token: u64,
     /// Loads of one store are numbered as they start, so that an older one cannot replace a newer one's result.
     pub(crate) number: u64,
+    /// Whether the token may stand in the shared tier.
+    claimed: AtomicBool,
+    /// Whether it was begun inside of another load of its key, or for its caller alone.
+    pub(crate) alone: bool,
     /// Whether later callers may share it. A run that its own function started, or that follows an error that
     /// cannot be shared, stands alone.
     shared: AtomicBool,
@@ -99,6 +103,8 @@ impl Flight {
             generations: terms.generations.clone(),
             token: terms.token,
             number,
+            claimed: AtomicBool::new(false),
+            alone: !shared,
             shared: AtomicBool::new(shared),
             fenced: AtomicBool::new(false),
             muted: AtomicBool::new(false),
@@ -191,6 +197,16 @@ impl Flight {
     /// Something was heard about the key.
     pub(crate) fn call(&self) {
         self.called.notify_waiters();
+    }
+
+    /// The token may stand in the shared tier from now on, or does not any more.
+    pub(crate) fn set_claimed(&self, claimed: bool) {
+        self.claimed.store(claimed, Ordering::SeqCst);
+    }
+
+    /// Whether the token may stand in the shared tier. Of all who ask, one is told so.
+    pub(crate) fn take_claimed(&self) -> bool {
+        self.claimed.swap(false, Ordering::SeqCst)
     }
 
     /// A sign of life of the leader.
@@ -322,7 +338,9 @@ impl Waiter {
     }
 
     /// Waits for the outcome, or for the lead, whichever comes first.
-    pub(crate) async fn wait(&self, lease: Duration) -> Result<Outcome, Lead> {
+    ///
+    /// What is offered meanwhile is for those who take older values.
+    pub(crate) async fn wait(&self, lease: Duration, takes_older: bool) -> Result<Outcome, Lead> {
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         loop {
             let mut changed = pin!(self.flight.changed.notified());
@@ -330,6 +348,7 @@ impl Waiter {
             let left = {
                 let mut inner = self.flight.lock();
                 if let (Some((content, until)), State::Led { .. }) = (&inner.offered, &inner.state)
+                    && takes_older
                     && clock::now() < *until
                 {
                     return Ok(Outcome::Stale(content.clone()));

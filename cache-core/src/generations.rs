@@ -27,6 +27,15 @@ struct Known {
     nonce: Option<u64>,
     /// When the shared tier was asked for it last; zero for never.
     asked: u64,
+    /// How often it was to be asked again because invalidations may have been missed.
+    doubts: u64,
+}
+
+/// What an answer of the shared tier must find unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Before {
+    version: u64,
+    doubts: u64,
 }
 
 impl Generation {
@@ -55,20 +64,26 @@ impl Generation {
         }
     }
 
-    /// Takes over what the shared tier says, unless there was an invalidation since it was asked at `before`. A nonce
-    /// other than the one that was known means that one was missed.
-    pub(crate) fn learn(&self, before: u64, nonce: u64) {
+    /// How things stand before the shared tier is asked.
+    pub(crate) fn before(&self) -> Before {
+        Before {
+            version: self.version(),
+            doubts: self.known().doubts,
+        }
+    }
+
+    /// Takes over what the shared tier says, unless there was an invalidation since it was asked, or the answer may have
+    /// missed one. A nonce other than the one that was known means that one was missed.
+    pub(crate) fn learn(&self, before: Before, nonce: u64) {
         let mut known = self.known();
-        if self.version() != before {
+        if self.version() != before.version || known.doubts != before.doubts {
             return;
         }
         if known.nonce.is_some_and(|earlier| earlier != nonce) {
             self.change();
         }
-        *known = Known {
-            nonce: Some(nonce),
-            asked: clock::now(),
-        };
+        known.nonce = Some(nonce);
+        known.asked = clock::now();
     }
 
     /// All that was loaded under an earlier nonce is gone.
@@ -77,22 +92,23 @@ impl Generation {
         if known.nonce != Some(nonce) {
             self.change();
         }
-        *known = Known {
-            nonce: Some(nonce),
-            asked: clock::now(),
-        };
+        known.nonce = Some(nonce);
+        known.asked = clock::now();
     }
 
     /// All that was loaded before is gone, and the shared tier is asked again.
     fn forget(&self) {
         let mut known = self.known();
         self.change();
-        *known = Known::default();
+        known.nonce = None;
+        known.asked = 0;
     }
 
     /// Has the shared tier asked again at the next use.
     pub(crate) fn distrust(&self) {
-        self.known().asked = 0;
+        let mut known = self.known();
+        known.asked = 0;
+        known.doubts += 1;
     }
 }
 
@@ -203,20 +219,29 @@ mod tests {
     #[test]
     fn g2_what_the_server_said_before_an_invalidation_does_not_undo_it() {
         let generation = Generations::default().of("org:7");
-        let (before, renewed) = (generation.version(), fresh_nonce());
+        let (before, renewed) = (generation.before(), fresh_nonce());
         generation.replace(renewed);
         generation.learn(before, 42);
         assert_eq!(generation.snapshot(u64::MAX).nonce, Some(renewed));
     }
 
     #[test]
+    fn l2_what_was_asked_while_messages_were_missed_is_not_taken_over() {
+        let generation = Generations::default().of("org:7");
+        let before = generation.before();
+        generation.distrust();
+        generation.learn(before, 42);
+        assert_eq!(generation.snapshot(u64::MAX).nonce, None);
+    }
+
+    #[test]
     fn g5_a_nonce_that_was_lost_ends_what_was_loaded_under_it() {
         let generation = Generations::default().of("org:7");
-        generation.learn(generation.version(), 41);
+        generation.learn(generation.before(), 41);
         let snapshot = generation.snapshot(u64::MAX);
-        generation.learn(generation.version(), 41);
+        generation.learn(generation.before(), 41);
         assert!(snapshot.stands());
-        generation.learn(generation.version(), 42);
+        generation.learn(generation.before(), 42);
         assert!(!snapshot.stands());
     }
 
@@ -225,7 +250,7 @@ mod tests {
         let generation = Generations::default().of("org:7");
         let snapshot = generation.snapshot(u64::MAX);
         assert_eq!(snapshot.nonce, None);
-        generation.learn(generation.version(), 41);
+        generation.learn(generation.before(), 41);
         assert!(snapshot.stands());
     }
 

@@ -434,7 +434,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                     return Poll::Ready(None);
                 };
                 let codec = running.ticket.codec;
-                let stale = running.ticket.stale_for_the_impatient(Some(&mut running.run));
+                let stale = running.ticket.stale_for_the_impatient(Some(&running.run));
                 let ret = stale.and_then(|older| {
                     running.run.offer(&older);
                     give::<S>(older.content, codec)

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::Core;
 use super::remove::Name;
-use crate::clock;
 use crate::config::duration::millis;
 use crate::remote::redis::{Ears, Message};
 use crate::remote::{News, Remote};
@@ -60,12 +59,11 @@ impl Ears for Core {
         tracing::warn!(
             "the channel of invalidations is lost; copies in memory are held for a short time only"
         );
-        self.memory
-            .shorten(clock::now() + millis(self.config.degraded_ttl));
+        self.memory.shorten(millis(self.config.degraded_ttl));
     }
 
     fn subscribed(&self) {
-        self.memory.drop_shared();
         self.generations.distrust();
+        self.memory.drop_shared();
     }
 }

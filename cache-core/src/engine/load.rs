@@ -55,7 +55,7 @@ pub(crate) struct Ticket {
     /// Nobody waits for this call: it refreshes what its caller was served.
     pub(crate) background: bool,
     /// The lead of a load whose caller has been served.
-    pub(crate) lead: Option<Lead>,
+    pub(crate) lead: Option<Reserved>,
     /// When the caller is served an older value, if there is one.
     pub(crate) soft_deadline: Option<tokio::time::Instant>,
 }
@@ -158,32 +158,16 @@ impl Run {
     ) -> Poll<()> {
         if self.claimed && self.alive.elapsed() >= self.core.config.lease / 3 {
             self.alive = Instant::now();
-            self.in_shared_tier(|core, remote, key, token| async move {
-                let mut budget = core.budget();
-                let lease = core.config.lease;
-                // Without it the claim ends early, and the result is not stored.
-                let _ = remote.renew(&key, token, lease, &mut budget).await;
-            });
+            self.core
+                .about_claim(&self.flight, |core, remote, key, token| async move {
+                    let lease = core.config.lease;
+                    // Without it the claim ends early, and the result is not stored.
+                    let _ = remote.renew(&key, token, lease, &mut core.budget()).await;
+                });
         }
         match &mut self.lead {
             Some(lead) => lead.poll(context, poll),
             None => poll(context),
-        }
-    }
-
-    /// Does something about the claim that nobody waits for.
-    fn in_shared_tier<F>(&self, work: impl FnOnce(Arc<Core>, Remote, String, u64) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        if let (Some(remote), Ok(runtime)) = (&self.core.remote, tokio::runtime::Handle::try_current()) {
-            let key = self.core.full_key(&self.flight.key);
-            runtime.spawn(work(
-                Arc::clone(&self.core),
-                remote.clone(),
-                key,
-                self.flight.token,
-            ));
         }
     }
 
@@ -195,11 +179,11 @@ impl Run {
         }
     }
 
-    /// Tells those who wait, and lets nobody else join.
+    /// Tells those who wait, and lets nobody else join. One who was replaced has nothing to say.
     fn end(&mut self, outcome: Outcome) {
-        if self.lead.is_some() {
+        self.tell(outcome);
+        if self.spoke {
             self.core.memory.close(&self.flight);
-            self.tell(outcome);
         }
     }
 
@@ -215,30 +199,26 @@ impl Run {
 
     /// Gives the claim back.
     async fn release(&mut self, end: End) {
-        if !self.claimed {
+        if !self.claimed || !self.spoke {
             return;
         }
         if let Some(remote) = &self.core.remote {
             let key = self.core.full_key(&self.flight.key);
-            // If it cannot be told, the lease ends by itself.
             let news = News::loaded(&self.flight.key);
-            let _ = remote
+            let told = remote
                 .release(&key, self.flight.token, end, &news, &mut self.budget)
                 .await;
+            // If it could not be told, that is tried again when the flight is landed.
+            if told.is_ok() {
+                self.unclaim();
+            }
         }
-        self.claimed = false;
     }
 
-    fn release_later(&mut self) {
-        if std::mem::take(&mut self.claimed) {
-            let news = News::loaded(&self.flight.key);
-            self.in_shared_tier(|core, remote, key, token| async move {
-                let mut budget = core.budget();
-                let _ = remote
-                    .release(&key, token, End::Dropped, &news, &mut budget)
-                    .await;
-            });
-        }
+    /// The token does not stand in the shared tier any more.
+    fn unclaim(&mut self) {
+        self.claimed = false;
+        self.flight.set_claimed(false);
     }
 }
 
@@ -252,15 +232,11 @@ impl Drop for Run {
             }
             self.spoke = lead.spoke();
         }
-        let over = if self.spoke {
-            self.core.memory.land(&self.flight);
-            true
+        if self.spoke {
+            self.core.land(&self.flight);
         } else {
             // Whoever takes the flight over, or has it already, goes on with its claim.
-            self.core.memory.land_if_idle(&self.flight)
-        };
-        if over {
-            self.release_later();
+            self.core.land_if_idle(&self.flight);
         }
     }
 }
@@ -286,7 +262,7 @@ impl Older {
 
 /// One who waits; the last one to leave a flight that nobody leads forgets it.
 struct Waiting<'a> {
-    core: &'a Core,
+    core: &'a Arc<Core>,
     waiter: Option<Waiter>,
 }
 
@@ -296,8 +272,66 @@ impl Drop for Waiting<'_> {
             let flight = Arc::clone(waiter.flight());
             drop(waiter);
             if flight.is_idle() {
-                self.core.memory.land_if_idle(&flight);
+                self.core.land_if_idle(&flight);
             }
+        }
+    }
+}
+
+/// The lead of a load whose caller has been served, until somebody goes on with it.
+pub(crate) struct Reserved {
+    core: Arc<Core>,
+    lead: Option<Lead>,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(lead) = self.lead.take() {
+            let flight = Arc::clone(lead.flight());
+            drop(lead);
+            self.core.land_if_idle(&flight);
+        }
+    }
+}
+
+impl Core {
+    /// Forgets a flight that has come to its end, and gives back what it may hold in the shared tier.
+    fn land(self: &Arc<Self>, flight: &Arc<Flight>) {
+        self.memory.land(flight);
+        self.release(flight);
+    }
+
+    /// The same for one that nobody leads and nobody waits for.
+    fn land_if_idle(self: &Arc<Self>, flight: &Arc<Flight>) {
+        if self.memory.land_if_idle(flight) {
+            self.release(flight);
+        }
+    }
+
+    fn release(self: &Arc<Self>, flight: &Flight) {
+        if flight.take_claimed() {
+            let news = News::loaded(&flight.key);
+            self.about_claim(flight, |_, remote, key, token| async move {
+                // Nobody waits for this. If it cannot be told, the lease ends by itself.
+                let mut budget = Budget::new(Duration::from_secs(2));
+                let _ = remote
+                    .release(&key, token, End::Dropped, &news, &mut budget)
+                    .await;
+            });
+        }
+    }
+
+    /// Does something about a claim that nobody waits for.
+    fn about_claim<F>(
+        self: &Arc<Self>,
+        flight: &Flight,
+        work: impl FnOnce(Arc<Self>, Remote, String, u64) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        if let (Some(remote), Ok(runtime)) = (&self.remote, tokio::runtime::Handle::try_current()) {
+            let key = self.full_key(&flight.key);
+            runtime.spawn(work(Arc::clone(self), remote.clone(), key, flight.token));
         }
     }
 }
@@ -329,6 +363,11 @@ impl Ticket {
 
     fn stale_while_revalidate(&self) -> u64 {
         self.site.map_or(0, |site| site.stale_while_revalidate)
+    }
+
+    /// How long past its TTL a value is served for whatever reason.
+    fn window(&self) -> u64 {
+        self.stale_if_error.max(self.stale_while_revalidate())
     }
 
     /// What the entry can be invalidated by: its function, its namespace, its tags.
@@ -393,7 +432,7 @@ impl Ticket {
             self.counters.misses.fetch_add(1, Relaxed);
             return Begun::Run(self.replace(&names).await);
         }
-        let window = self.stale_if_error.max(self.stale_while_revalidate());
+        let window = self.window();
         if !self.background && window > 0 {
             // The function has just failed; it is left in peace for a while.
             let stale = self.stale_in_memory(window);
@@ -401,7 +440,7 @@ impl Ticket {
                 return self.serve_stale(older.content);
             }
         }
-        let lead = match self.lead.take() {
+        let lead = match self.lead.take().and_then(|mut reserved| reserved.lead.take()) {
             Some(lead) => lead,
             None => match self.board(&core, &names).await {
                 Ok(lead) => lead,
@@ -434,7 +473,10 @@ impl Ticket {
     fn serve_early(&mut self, older: Older, lead: Lead) -> Begun {
         lead.flight().offer(older.content.clone(), older.until);
         self.count_stale();
-        self.lead = Some(lead);
+        self.lead = Some(Reserved {
+            core: Arc::clone(&self.core),
+            lead: Some(lead),
+        });
         self.background = true;
         Begun::Early(older.content)
     }
@@ -469,7 +511,8 @@ impl Ticket {
                         return Err(Begun::Nothing);
                     }
                     let Some(waiter) = &waiting.waiter else { continue };
-                    match waiter.wait(core.config.lease).await {
+                    let takes_older = self.window() > 0;
+                    match waiter.wait(core.config.lease, takes_older).await {
                         Ok(outcome) => {
                             self.counters.misses.fetch_add(1, Relaxed);
                             return Err(self.follow(outcome));
@@ -495,6 +538,7 @@ impl Ticket {
         run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
         if let Some(claim) = self.claim(&run, Aim::Replace, Vec::new()) {
             let key = core.full_key(&self.key);
+            run.flight.set_claimed(true);
             let claimed = remote.claim(&key, &claim, &mut run.budget).await;
             run.claimed = claimed == Ok(Claimed::Granted);
         }
@@ -530,14 +574,31 @@ impl Ticket {
         let began = Instant::now();
         let (mut waits, mut useless) = (0, 0);
         loop {
-            match remote.claim(&full, &claim, &mut run.budget).await {
+            // What is there is what an invalidation that Redis did not take yet is about.
+            if core.pending.covers(&self.key) {
+                return None;
+            }
+            // Until the answer is there, and if it never comes, the key may be held.
+            run.flight.set_claimed(true);
+            // Each look has a budget of its own, as most of the time is spent waiting for somebody else's load.
+            let answer = remote.claim(&full, &claim, &mut core.budget()).await;
+            match answer {
                 Ok(Claimed::Granted) => {
                     run.claimed = true;
                     run.alive = Instant::now();
                     return None;
                 }
-                // Everybody whom that failure concerns runs for itself, and at once.
-                Ok(Claimed::Failed) | Err(_) => return None,
+                Ok(_) => run.flight.set_claimed(false),
+                Err(_) => {}
+            }
+            match answer {
+                Ok(Claimed::Granted) | Err(_) => return None,
+                // Everybody whom that failure concerns is served what is left, or runs for itself, and at once.
+                Ok(Claimed::Failed) => {
+                    let content = self.stale_to_serve(run, self.stale_if_error)?.content;
+                    run.end(Outcome::Stale(content.clone()));
+                    return Some(self.serve_stale(content));
+                }
                 Ok(Claimed::Found(bytes)) => {
                     let wanted = self.wanted(names);
                     let fetched = core
@@ -555,6 +616,10 @@ impl Ticket {
                     if self.background {
                         return Some(Begun::Nothing);
                     }
+                    if run.flight.alone {
+                        // It may be inside of the load that holds the key.
+                        return None;
+                    }
                     if by != claim.waited {
                         claim.waited = by;
                         waits += 1;
@@ -566,7 +631,7 @@ impl Ticket {
                     let soft = self
                         .soft_deadline
                         .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
-                    let window = self.stale_if_error.max(self.stale_while_revalidate());
+                    let window = self.window();
                     let stale = run.stale.as_ref().map(|draft| Older::of(draft, window));
                     if let Some(older) = stale.filter(|older| soft && clock::now() < older.until) {
                         let lead = run.lead.take()?;
@@ -669,7 +734,8 @@ impl Ticket {
                 self.counters.coalesced.fetch_add(1, Relaxed);
                 Begun::Content(content)
             }
-            Outcome::Stale(content) => self.serve_stale(content),
+            Outcome::Stale(content) if self.window() > 0 => self.serve_stale(content),
+            Outcome::Stale(_) => Begun::Run(self.alone()),
             Outcome::Failed(error) => {
                 self.counters.coalesced.fetch_add(1, Relaxed);
                 Begun::Failed(error)
@@ -733,7 +799,7 @@ impl Ticket {
                 self.core
                     .invalidate(Name::Key(self.key.to_string()), &mut budget)
                     .await;
-                run.claimed = false;
+                run.unclaim();
             } else if open {
                 // Those who wait in other processes need not wait for one another.
                 let throttle = Duration::ZERO;
@@ -767,6 +833,9 @@ impl Ticket {
         let remote = core.shared(keep.tier);
         let born = clock::now();
         run.tell(Outcome::Loaded(keep.content.clone()));
+        if !run.spoke {
+            return;
+        }
         self.encode(remote, &mut keep);
         let payload = keep.encoded.take();
         let fits = payload
@@ -793,13 +862,13 @@ impl Ticket {
                     .await
                 {
                     Ok(true) => {
-                        run.claimed = false;
+                        run.unclaim();
                         written = true;
                         self.counters.bytes.fetch_add(length, Relaxed);
                     }
                     // The key was deleted or taken over by a newer load meanwhile.
                     Ok(false) => {
-                        run.claimed = false;
+                        run.unclaim();
                         may_hold = false;
                     }
                     // It may still arrive, if the claim then stands.
@@ -849,7 +918,7 @@ impl Ticket {
         let window = self.stale_if_error;
         let peace = self.core.config.stale_throttle;
         let until = clock::now() + millis(peace);
-        let stale = self.stale_to_serve(&mut run, window).map(|older| older.content);
+        let stale = self.stale_to_serve(&run, window).map(|older| older.content);
         let throttle = if stale.is_some() || self.background {
             // Until then the function is not tried again, here or elsewhere.
             self.core.memory.retry_later(self.hash, &self.key, until);
@@ -868,27 +937,27 @@ impl Ticket {
     }
 
     /// An older value that may be served for `window` milliseconds past its TTL, wherever it is.
-    fn stale_to_serve(&self, run: &mut Run, window: u64) -> Option<Older> {
+    fn stale_to_serve(&self, run: &Run, window: u64) -> Option<Older> {
         if window == 0 {
             return None;
         }
         if let Some(older) = self.stale_in_memory(window) {
             return Some(older);
         }
-        let draft = run.stale.take().filter(|draft| {
+        let draft = run.stale.as_ref().filter(|draft| {
             clock::now() < draft.value_until.saturating_add(window)
                 && draft.generations.iter().all(Snapshot::stands)
                 && !run.flight.is_fenced()
         })?;
-        let older = Older::of(&draft, window);
+        let older = Older::of(draft, window);
         if self.core.in_memory(self.tier()) {
-            self.commit(run, draft);
+            self.commit(run, draft.clone());
         }
         Some(older)
     }
 
     /// An older value for a caller whose patience is at its end.
-    pub(crate) fn stale_for_the_impatient(&self, run: Option<&mut Run>) -> Option<Older> {
+    pub(crate) fn stale_for_the_impatient(&self, run: Option<&Run>) -> Option<Older> {
         let window = self.stale_if_error.max(self.stale_while_revalidate());
         let older = match run {
             Some(run) => self.stale_to_serve(run, window)?,

@@ -23,7 +23,7 @@ use crate::codec::{self, Codec, Content, Encoded};
 use crate::config::duration::millis;
 use crate::config::{BackendMode, Config};
 use crate::entry::{self, Stored, Unreadable};
-use crate::generations::{Generation, Generations, Snapshot, fresh_nonce};
+use crate::generations::{Before, Generation, Generations, Snapshot, fresh_nonce};
 use crate::memory::{Draft, MemoryStore};
 use crate::remote::{Budget, Remote, Store};
 use crate::stats::{Counters, StatsTable};
@@ -222,6 +222,7 @@ impl Core {
             generations: keep.generations.clone(),
             size: keep.size,
             local: self.shared(keep.tier).is_none(),
+            read: false,
             owner: Arc::clone(owner),
         }
     }
@@ -248,6 +249,7 @@ impl Core {
             token,
             retry_at: 0,
             shape: keep.shape,
+            origin: remote.origin(),
             generations,
             payload,
         })
@@ -333,6 +335,10 @@ impl Core {
         if stored.serve_until <= now || wanted.version.is_some_and(|version| version != stored.version) {
             return fetched;
         }
+        // A server that was started again or has taken another's place may have lost an invalidation.
+        if stored.origin != remote.origin() {
+            return fetched;
+        }
         let has = |name: &str| stored.generations.iter().any(|(other, _)| other == name);
         if !is_meant_for(has, wanted.names) {
             return fetched;
@@ -393,6 +399,7 @@ impl Core {
             generations,
             size,
             local: false,
+            read: true,
             owner: Arc::clone(counters),
         };
         fetched.found = if fresh_for == 0 {
@@ -442,12 +449,12 @@ impl Core {
     }
 
     /// What the shared tier is asked, and how things stood before.
-    fn questions(&self, generations: &[Arc<Generation>]) -> (Vec<u64>, Vec<(String, u64)>) {
+    fn questions(&self, generations: &[Arc<Generation>]) -> (Vec<Before>, Vec<(String, u64)>) {
         generations
             .iter()
             .map(|generation| {
                 let question = (self.full_key(&generation.name), fresh_nonce());
-                (generation.version(), question)
+                (generation.before(), question)
             })
             .unzip()
     }
@@ -506,7 +513,7 @@ impl Core {
     }
 }
 
-fn learn(generations: &[Arc<Generation>], before: &[u64], nonces: &[u64]) {
+fn learn(generations: &[Arc<Generation>], before: &[Before], nonces: &[u64]) {
     for ((generation, before), nonce) in generations.iter().zip(before).zip(nonces) {
         generation.learn(*before, *nonce);
     }

@@ -50,6 +50,14 @@ impl Name {
         .map(|name| Self::Generation(name, fresh_nonce()))
     }
 
+    /// The same, to be told once more: somebody else may have been told meanwhile, whom the earlier nonce would bring back.
+    fn again(self) -> Self {
+        match self {
+            Self::Generation(name, _) => Self::Generation(name, fresh_nonce()),
+            other => other,
+        }
+    }
+
     /// Whether both are about the same.
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
@@ -132,8 +140,23 @@ pub(crate) mod generation {
 /// Invalidations that the shared tier has not taken yet, the newest last.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    queue: Mutex<VecDeque<(Name, u64)>>,
+    queue: Mutex<Queue>,
     running: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    names: VecDeque<Waiting>,
+    added: u64,
+}
+
+/// A name that waits to be told.
+#[derive(Debug, Clone)]
+struct Waiting {
+    name: Name,
+    /// When it is given up.
+    until: u64,
+    number: u64,
 }
 
 /// The most names that wait. Beyond it everything is invalidated, which is one name.
@@ -143,21 +166,21 @@ const GIVE_UP: u64 = 30 * 86_400_000;
 const RETRY: Duration = Duration::from_millis(250);
 
 impl Pending {
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Name, u64)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().names.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.lock().names.is_empty()
     }
 
     /// Whether a key may not be read from the shared tier, because its invalidation is still to come.
     pub(crate) fn covers(&self, key: &str) -> bool {
-        self.lock().iter().any(|(name, _)| match name {
+        self.lock().names.iter().any(|waiting| match &waiting.name {
             Name::Key(other) => other == key,
             Name::Pattern(pattern) => {
                 glob::matches(pattern.as_bytes(), key.as_bytes()) || crate::key::is_shortened(key)
@@ -169,7 +192,7 @@ impl Pending {
 
     /// Whether the nonce of a generation is still to be told.
     pub(crate) fn covers_generation(&self, generation: &str) -> bool {
-        self.lock().iter().any(|(name, _)| match name {
+        self.lock().names.iter().any(|waiting| match &waiting.name {
             Name::Generation(name, _) => name == generation,
             Name::All => true,
             Name::Key(_) | Name::Pattern(_) => false,
@@ -178,12 +201,37 @@ impl Pending {
 
     fn add(&self, name: Name) {
         let mut queue = self.lock();
-        queue.retain(|(other, _)| !other.is_like(&name));
-        if queue.len() >= MOST_PENDING {
-            queue.clear();
-            queue.push_back((Name::All, clock::now() + GIVE_UP));
+        queue.names.retain(|waiting| !waiting.name.is_like(&name));
+        let name = if queue.names.len() >= MOST_PENDING {
+            queue.names.clear();
+            Name::All
         } else {
-            queue.push_back((name, clock::now() + GIVE_UP));
+            name
+        };
+        queue.added += 1;
+        let waiting = Waiting {
+            name,
+            until: clock::now() + GIVE_UP,
+            number: queue.added,
+        };
+        queue.names.push_back(waiting);
+    }
+
+    fn first(&self) -> Option<Waiting> {
+        self.lock().names.front().cloned()
+    }
+
+    fn remove(&self, number: u64) {
+        self.lock().names.retain(|waiting| waiting.number != number);
+    }
+
+    /// Has the others come first.
+    fn postpone(&self, number: u64) {
+        let mut queue = self.lock();
+        if queue.names.front().is_some_and(|first| first.number == number)
+            && let Some(first) = queue.names.pop_front()
+        {
+            queue.names.push_back(first);
         }
     }
 }
@@ -206,8 +254,11 @@ impl Core {
             self.invalidate_later(name.clone());
             0
         });
-        // What was read from the shared tier while it still had the old entry.
-        self.forget(&name);
+        // What was read from the shared tier while it still had the old entry. A nonce tells that by itself, and others may
+        // have replaced it meanwhile.
+        if !matches!(name, Name::Generation(..)) {
+            self.forget(&name);
+        }
         match remote {
             // A store does not tell which keys it had, and most are in both tiers.
             Remote::Store(_) => removed.max(alone.len() as u64),
@@ -244,6 +295,10 @@ impl Core {
 
     /// Has the shared tier told as soon as it answers.
     pub(crate) fn invalidate_later(self: &Arc<Self>, name: Name) {
+        let name = name.again();
+        if let Name::Generation(..) = &name {
+            self.forget(&name);
+        }
         self.pending.add(name);
         self.repeat();
     }
@@ -293,9 +348,14 @@ impl Core {
                 u64::from(removed)
             }
             Name::Pattern(pattern) => {
-                let work =
-                    remote.delete_matching(&self.prefix, pattern, self.page(budget.is_background()), seen);
-                let removed = budget.spend(work).await.unwrap_or(Err(Unavailable))?;
+                let page = self.page(budget.is_background());
+                let work = remote.delete_matching(&self.prefix, pattern, page, seen);
+                // Each page is waited for within bounds, and there may be many.
+                let removed = if budget.is_background() {
+                    work.await?
+                } else {
+                    budget.spend(work).await.unwrap_or(Err(Unavailable))?
+                };
                 remote.announce(&[name.news()], &mut self.budget()).await?;
                 removed
             }
@@ -305,10 +365,12 @@ impl Core {
                 0
             }
             Name::All => {
-                budget
-                    .spend(remote.clear(&self.prefix, self.page(budget.is_background())))
-                    .await
-                    .unwrap_or(Err(Unavailable))?;
+                let work = remote.clear(&self.prefix, self.page(budget.is_background()));
+                if budget.is_background() {
+                    work.await?;
+                } else {
+                    budget.spend(work).await.unwrap_or(Err(Unavailable))?;
+                }
                 remote.announce(&[name.news()], &mut self.budget()).await?;
                 0
             }
@@ -332,40 +394,56 @@ impl Core {
         if self.pending.running.swap(true, Ordering::AcqRel) {
             return;
         }
-        let task = Repeating(Arc::downgrade(self));
+        let task = Repeating {
+            core: Arc::downgrade(self),
+            done: false,
+        };
         runtime.spawn(task.run());
     }
 
     /// Repeats what is pending, the oldest first. Gives whether nothing is left.
     pub(crate) async fn repeat_now(&self) -> bool {
         let Some(remote) = &self.remote else { return true };
-        loop {
-            let Some((name, until)) = self.pending.lock().front().cloned() else {
-                return true;
-            };
-            if until > clock::now()
-                && self
-                    .tell(remote, &name, &mut Budget::background(), &mut |_| {})
-                    .await
-                    .is_err()
-            {
-                return false;
+        // One that is refused does not keep the others waiting.
+        let mut left = self.pending.len();
+        while let Some(Waiting { name, until, number }) = self.pending.first() {
+            let name = name.again();
+            if until > clock::now() {
+                if let Name::Generation(..) = &name {
+                    self.forget(&name);
+                }
+                let mut budget = Budget::background();
+                let told = self.tell(remote, &name, &mut budget, &mut |_| {}).await;
+                if told.is_err() {
+                    self.pending.postpone(number);
+                    left = left.saturating_sub(1);
+                    if left == 0 {
+                        return false;
+                    }
+                    continue;
+                }
             }
-            self.forget(&name);
-            self.pending
-                .lock()
-                .retain(|(other, other_until)| !other.is_like(&name) || *other_until != until);
+            if !matches!(name, Name::Generation(..)) {
+                self.forget(&name);
+            }
+            self.pending.remove(number);
         }
+        true
     }
 }
 
-struct Repeating(Weak<Core>);
+struct Repeating {
+    core: Weak<Core>,
+    /// Whether it ended by itself, and not with its runtime.
+    done: bool,
+}
 
 impl Repeating {
-    async fn run(self) {
+    async fn run(mut self) {
         loop {
-            let Some(core) = self.0.upgrade() else { return };
+            let Some(core) = self.core.upgrade() else { return };
             if !core.is_on() || core.repeat_now().await {
+                self.done = true;
                 return;
             }
             drop(core);
@@ -376,10 +454,11 @@ impl Repeating {
 
 impl Drop for Repeating {
     fn drop(&mut self) {
-        if let Some(core) = self.0.upgrade() {
+        if let Some(core) = self.core.upgrade() {
             core.pending.running.store(false, Ordering::SeqCst);
-            // Something may have been added after this task had seen that there was nothing left.
-            if core.is_on() && !core.pending.is_empty() {
+            // Something may have been added after this task had seen that there was nothing left. On a runtime that ends,
+            // nothing can be started; the next call does that elsewhere.
+            if self.done && core.is_on() && !core.pending.is_empty() {
                 core.repeat();
             }
         }

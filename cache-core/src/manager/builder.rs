@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config, Secret, Settings, variable_name};
 use crate::engine::Core;
-use crate::remote::Store;
+use crate::remote::{InOrder, Store};
 use crate::{BackendMode, CacheBackend, CacheError, CacheManager, EvictionPolicy, RedisMode};
 
 /// Describes a [`CacheManager`]. What is not said comes from the environment, and then from the defaults.
@@ -142,7 +142,7 @@ impl CacheManagerBuilder {
     /// A store of your own in the place of Redis: behind memory, or alone with
     /// [`backend`](Self::backend)`(BackendMode::Redis)`.
     pub fn store(mut self, store: impl CacheBackend) -> Self {
-        self.store = Some(Arc::new(store));
+        self.store = Some(Arc::new(InOrder::new(store)));
         self.settings.has_store = true;
         self
     }

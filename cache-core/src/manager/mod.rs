@@ -301,7 +301,7 @@ impl CacheManager {
     /// Ends the cache: what is pending is sent once more, connections are closed, memory is emptied. Functions that
     /// still use this manager run as if they had no cache.
     pub async fn close(&self) {
-        let _ = self.core.repeat_now().await;
+        let _ = self.core.budget().spend(self.core.repeat_now()).await;
         self.core.close();
         if let Some(remote) = &self.core.remote {
             remote.close().await;

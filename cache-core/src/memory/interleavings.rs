@@ -47,6 +47,7 @@ fn draft(value: u64, generations: Box<[Snapshot]>) -> Draft {
         generations,
         size: 8,
         local: true,
+        read: false,
         owner: Arc::default(),
     }
 }
@@ -77,7 +78,7 @@ fn call(store: &MemoryStore, runs: &AtomicU64, mut impatient: bool) -> u64 {
             },
             Admission::Joined(Joined::Lead(lead)) => lead,
             Admission::Joined(Joined::Wait(waiter)) => {
-                let outcome = block_on(waiter.wait(LEASE));
+                let outcome = block_on(waiter.wait(LEASE, false));
                 let flight = Arc::clone(waiter.flight());
                 drop(waiter);
                 if flight.is_idle() {
@@ -153,7 +154,7 @@ fn g1_g2_a_load_under_way_does_not_outlive_an_invalidation() {
             Some(1)
         );
         if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, KEY, false, &Terms::default())
-            && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE))
+            && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE, false))
         {
             assert_eq!(value(&content), 2);
         }
@@ -204,7 +205,7 @@ fn g4_what_was_loaded_under_a_generation_ends_with_it() {
         assert_ne!(held(&store), Some(1));
         assert_ne!(quick(), Some(1));
         if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, KEY, false, &Terms::default())
-            && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE))
+            && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE, false))
         {
             assert_eq!(value(&content), 2);
         }

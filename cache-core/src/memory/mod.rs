@@ -38,9 +38,12 @@ pub(crate) struct MemoryStore {
     entries: AtomicUsize,
     bytes: AtomicU64,
     loads: AtomicU64,
+    /// How long what is also in another tier may be held, in milliseconds: less while invalidations are missed.
+    patience: AtomicU64,
 }
 
 /// A new entry, before it has a place.
+#[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) content: Content,
     /// When the value was loaded.
@@ -59,6 +62,8 @@ pub(crate) struct Draft {
     /// The length of the value in bytes, as far as it is known.
     pub(crate) size: usize,
     pub(crate) local: bool,
+    /// Whether it was read from another tier, and not loaded for this entry.
+    pub(crate) read: bool,
     pub(crate) owner: Arc<Counters>,
 }
 
@@ -99,6 +104,7 @@ impl MemoryStore {
             entries: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             loads: AtomicU64::new(1),
+            patience: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -266,7 +272,7 @@ impl MemoryStore {
         self.write_shard(hash).fence(hash, key);
     }
 
-    fn put(&self, hash: u64, key: &Arc<str>, draft: Draft, flight: Option<&Arc<Flight>>) -> Committed {
+    fn put(&self, hash: u64, key: &Arc<str>, mut draft: Draft, flight: Option<&Arc<Flight>>) -> Committed {
         let weight = (key.len() + draft.size) as u64 + OVERHEAD;
         let number = flight.map_or_else(
             || self.loads.fetch_add(1, Ordering::Relaxed),
@@ -285,9 +291,16 @@ impl MemoryStore {
             }
             let before = (shard.entries.len(), shard.bytes);
             shard.sweep(clock::now(), &mut dead);
-            let newer = shard
-                .find(hash, key.as_bytes())
-                .is_some_and(|entry| entry.number > number && entry.stands());
+            // A reader may have begun after a load and have read what was there before it.
+            let newer = shard.find(hash, key.as_bytes()).is_some_and(|entry| {
+                entry.stands()
+                    && (entry.number > number || (draft.read && entry.is_fresh() && entry.born > draft.born))
+            });
+            if !draft.local {
+                let most = clock::now().saturating_add(self.patience.load(Ordering::SeqCst));
+                draft.fresh_until = draft.fresh_until.min(most);
+                draft.serve_until = draft.serve_until.min(most);
+            }
             if newer {
                 committed = Committed::Outrun;
             } else if fits {
@@ -429,6 +442,7 @@ impl MemoryStore {
     /// else joins them either.
     #[cfg(feature = "redis")]
     pub(crate) fn drop_shared(&self) {
+        self.patience.store(u64::MAX, Ordering::SeqCst);
         for shard in &self.shards {
             let mut shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
             shard.flights.iter().for_each(|flight| {
@@ -443,9 +457,11 @@ impl MemoryStore {
         }
     }
 
-    /// Has what is also in another tier expire by `until` at the latest.
+    /// Has what is also in another tier expire after so many milliseconds at the latest, now and from now on.
     #[cfg(feature = "redis")]
-    pub(crate) fn shorten(&self, until: u64) {
+    pub(crate) fn shorten(&self, most: u64) {
+        self.patience.store(most, Ordering::SeqCst);
+        let until = clock::now().saturating_add(most);
         for shard in &self.shards {
             let shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
             for entry in shard.entries.iter().filter(|entry| !entry.local) {

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     fresh_until: AtomicU64,
     /// Until when the short way may lead here: as long as it is fresh, or until it is due for a refresh.
     quick_until: AtomicU64,
+    /// When the value was loaded.
+    pub(crate) born: u64,
     /// When the value itself stops being fresh, whatever memory may hold it for.
     pub(crate) value_until: u64,
     serve_until: AtomicU64,
@@ -77,6 +79,7 @@ impl Entry {
             content: draft.content,
             fresh_until: AtomicU64::new(draft.fresh_until.max(1)),
             quick_until: AtomicU64::new(draft.fresh_until.min(draft.refresh_at).max(1)),
+            born: draft.born,
             value_until: draft.value_until,
             serve_until: AtomicU64::new(draft.serve_until),
             retry_at: AtomicU64::new(draft.retry_at),

@@ -36,6 +36,7 @@ fn draft(size: usize) -> Draft {
         generations: Box::default(),
         size,
         local: true,
+        read: false,
         owner: Arc::default(),
     }
 }

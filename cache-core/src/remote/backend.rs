@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::guard::Change;
-use super::{News, Order, Reply};
+use super::order::Reply;
+use super::{News, Order};
 use crate::clock;
 
 /// Why a store could not do what it was asked.
@@ -110,7 +111,7 @@ pub trait CacheBackend: Debug + Send + Sync + 'static {
     ///
     /// Without an implementation of its own it is a [`get`](Self::get) and a [`set`](Self::set) or a
     /// [`delete`](Self::delete), which two processes at once may interleave: an invalidation of another process that
-    /// falls between the two is then undone. `change` may be called again if the bytes have changed meanwhile.
+    /// falls between the two is then undone. Within one process the cache sees to it that it does not. `change` may be called again if the bytes have changed meanwhile.
     fn update<'a>(
         &'a self,
         key: &'a str,
@@ -162,6 +163,41 @@ pub trait CacheBackend: Debug + Send + Sync + 'static {
             }
             Ok(deleted)
         }
+    }
+}
+
+/// A user's store, of which this process changes each key one step at a time: an invalidation does not fall between the two
+/// halves of an update.
+#[derive(Debug)]
+pub(crate) struct InOrder<B> {
+    store: B,
+    keys: Box<[tokio::sync::Mutex<()>]>,
+}
+
+/// How many keys can be changed at once.
+const STRIPES: usize = 64;
+
+impl<B> InOrder<B> {
+    pub(crate) fn new(store: B) -> Self {
+        Self {
+            store,
+            keys: (0..STRIPES).map(|_| tokio::sync::Mutex::default()).collect(),
+        }
+    }
+
+    async fn turn(&self, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let at = key.bytes().fold(0_usize, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(usize::from(byte))
+        });
+        Some(self.keys.get(at % STRIPES)?.lock().await)
+    }
+
+    async fn all_turns(&self) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+        let mut turns = Vec::with_capacity(self.keys.len());
+        for key in &self.keys {
+            turns.push(key.lock().await);
+        }
+        turns
     }
 }
 
@@ -249,33 +285,45 @@ pub(crate) trait Store: Debug + Send + Sync {
     }
 }
 
-impl<B: CacheBackend> Store for B {
+impl<B: CacheBackend> Store for InOrder<B> {
     fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Vec<u8>>> {
-        Box::pin(CacheBackend::get(self, key))
+        Box::pin(self.store.get(key))
     }
 
     fn set<'a>(&'a self, key: &'a str, value: Vec<u8>, ttl: Duration) -> Answer<'a, ()> {
-        Box::pin(CacheBackend::set(self, key, value, ttl))
+        Box::pin(async move {
+            let _turn = self.turn(key).await;
+            self.store.set(key, value, ttl).await
+        })
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> Answer<'a, bool> {
-        Box::pin(CacheBackend::delete(self, key))
+        Box::pin(async move {
+            let _turn = self.turn(key).await;
+            self.store.delete(key).await
+        })
     }
 
     fn exists<'a>(&'a self, key: &'a str) -> Answer<'a, bool> {
-        Box::pin(CacheBackend::exists(self, key))
+        Box::pin(self.store.exists(key))
     }
 
     fn delete_matching<'a>(&'a self, pattern: &'a str) -> Answer<'a, u64> {
-        Box::pin(CacheBackend::delete_matching(self, pattern))
+        Box::pin(async move {
+            let _turns = self.all_turns().await;
+            self.store.delete_matching(pattern).await
+        })
     }
 
     fn clear(&self) -> Answer<'_, ()> {
-        Box::pin(CacheBackend::clear(self))
+        Box::pin(async move {
+            let _turns = self.all_turns().await;
+            self.store.clear().await
+        })
     }
 
     fn close(&self) -> Answer<'_, ()> {
-        Box::pin(CacheBackend::close(self))
+        Box::pin(self.store.close())
     }
 
     fn update<'a>(
@@ -283,18 +331,27 @@ impl<B: CacheBackend> Store for B {
         key: &'a str,
         change: &'a mut (dyn for<'b> FnMut(Option<&'b [u8]>) -> Change + Send),
     ) -> Answer<'a, ()> {
-        Box::pin(CacheBackend::update(self, key, change))
+        Box::pin(async move {
+            let _turn = self.turn(key).await;
+            self.store.update(key, change).await
+        })
     }
 
     fn get_many(&self, keys: Vec<String>) -> Answer<'_, Vec<Option<Vec<u8>>>> {
-        Box::pin(CacheBackend::get_many(self, keys))
+        Box::pin(self.store.get_many(keys))
     }
 
     fn set_many(&self, entries: Vec<(String, Vec<u8>, Duration)>) -> Answer<'_, ()> {
-        Box::pin(CacheBackend::set_many(self, entries))
+        Box::pin(async move {
+            let _turns = self.all_turns().await;
+            self.store.set_many(entries).await
+        })
     }
 
     fn delete_many(&self, keys: Vec<String>) -> Answer<'_, u64> {
-        Box::pin(CacheBackend::delete_many(self, keys))
+        Box::pin(async move {
+            let _turns = self.all_turns().await;
+            self.store.delete_many(keys).await
+        })
     }
 }

@@ -13,10 +13,12 @@ use std::time::Duration;
 
 #[cfg(test)]
 pub(crate) use backend::Answer;
-pub(crate) use backend::Store;
 pub use backend::{BackendError, CacheBackend};
+pub(crate) use backend::{InOrder, Store};
 pub use guard::Change;
-pub(crate) use order::{Order, Reply};
+pub(crate) use order::Order;
+#[cfg(test)]
+pub(crate) use order::Reply;
 
 use crate::{CacheError, clock};
 use guard::{Claim, Claimed, End};
@@ -43,11 +45,11 @@ impl Budget {
         Self::new(Duration::from_secs(86_400))
     }
 
-    /// For what nobody waits for.
+    /// For what nobody waits for. It is tried again, so that one attempt need not be waited for long.
     pub(crate) fn background() -> Self {
         Self {
             background: true,
-            ..Self::unlimited()
+            ..Self::new(Duration::from_secs(2))
         }
     }
 
@@ -460,6 +462,16 @@ impl Remote {
                     tracing::debug!(%error, "the cache store could not be closed");
                 }
             }
+        }
+    }
+
+    /// Which server it is; another one after a restart or a failover, which may have lost invalidations. 0 when that is not
+    /// known.
+    pub(crate) fn origin(&self) -> u64 {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.link().origin(),
+            Self::Store(_) => 0,
         }
     }
 

@@ -155,6 +155,8 @@ impl<E: Ears> Listening<E> {
             .await
             .ok()?
             .ok()?;
+        // Before, so that nothing trusts what was known while messages were missed; and after, for what began before.
+        self.ears.upgrade()?.subscribed();
         self.channel.hears.store(true, Ordering::Release);
         self.ears.upgrade()?.subscribed();
         self.channel.changed.notify_waiters();

@@ -53,6 +53,8 @@ pub(crate) struct Link {
     connecting: AtomicBool,
     closed: AtomicBool,
     changed: Notify,
+    /// Which run of which server this is; 0 when it does not say.
+    origin: AtomicU64,
     /// What the server's clock is ahead of ours, in milliseconds. Ours is one that nobody moves; until the server has told
     /// its time, it is taken for that of this machine.
     ahead: AtomicI64,
@@ -94,6 +96,7 @@ impl Link {
             connecting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changed: Notify::new(),
+            origin: AtomicU64::new(0),
             ahead: AtomicI64::new(
                 clock::wall()
                     .cast_signed()
@@ -134,6 +137,10 @@ impl Link {
     /// The server's time in milliseconds since 1970, as far as it is known.
     pub(crate) fn now(&self) -> u64 {
         clock::steady().saturating_add_signed(self.ahead.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn origin(&self) -> u64 {
+        self.origin.load(Ordering::SeqCst)
     }
 
     pub(crate) fn facts(&self) -> ServerFacts {
@@ -201,6 +208,16 @@ impl Link {
             // The server was restarted or told to forget them. All of it can be done twice.
             return self.send_all(&pipeline(true), budget).await;
         }
+        self.judge(epoch, replies)
+    }
+
+    /// Sends several commands in one go, of which the server may refuse some.
+    pub(super) async fn send_each(
+        self: &Arc<Self>,
+        commands: &Pipeline,
+        budget: &mut Budget,
+    ) -> Result<Vec<Value>, Unavailable> {
+        let (epoch, replies) = self.exchange(commands, budget).await?;
         self.judge(epoch, replies)
     }
 
@@ -346,21 +363,18 @@ impl Link {
                     Ordering::Relaxed,
                 );
             }
-            let version = redis::cmd("INFO")
+            let info = redis::cmd("INFO")
                 .arg("server")
                 .query_async::<String>(&mut connection)
                 .await
-                .ok()
-                .and_then(|info| {
-                    Some(
-                        info.split("redis_version:")
-                            .nth(1)?
-                            .lines()
-                            .next()?
-                            .trim()
-                            .to_owned(),
-                    )
-                });
+                .unwrap_or_default();
+            let field = |name: &str| {
+                let line = info.lines().find_map(|line| line.strip_prefix(name));
+                line.map(|value| value.trim().to_owned())
+            };
+            let version = field("redis_version:");
+            let run = field("run_id:").and_then(|run| u64::from_str_radix(run.get(..16)?, 16).ok());
+            self.origin.store(run.unwrap_or(0), Ordering::SeqCst);
             *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = ServerFacts {
                 version,
                 latency: Some(latency),

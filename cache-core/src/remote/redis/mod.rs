@@ -319,7 +319,8 @@ impl RedisTier {
                 .arg(&self.channel.name)
                 .arg(message.write());
         }
-        self.link.send_all(&commands, budget).await.map(drop)
+        // A user who may not publish is no reason to try again.
+        self.link.send_each(&commands, budget).await.map(drop)
     }
 
     pub(crate) async fn exists(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {

@@ -1,5 +1,5 @@
 //! What Redis does in one step: the guard of one key as `remote::guard` says it, nonces of generations, and invalidations
-//! together with the message that tells of them. Invariant: each script but the one that empties a page of a scan touches one
+//! together with the message that tells of them; a user who may not publish is no reason to fail. Invariant: each script but the one that empties a page of a scan touches one
 //! key, so that it runs on any cluster.
 
 use std::sync::LazyLock;
@@ -62,7 +62,7 @@ return {1}
 const COMMIT_TEXT: &str = r"
 if head and token == ARGV[1] and (state == 1 or state == 3) then
   redis.call('SET', key, ARGV[2], 'PX', ARGV[3])
-  if state == 3 then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
+  if state == 3 then redis.pcall('PUBLISH', ARGV[4], ARGV[5]) end
   return 1
 end
 return 0
@@ -82,7 +82,7 @@ return 0
 const RELEASE_TEXT: &str = r"
 if not head or token ~= ARGV[1] or (state ~= 1 and state ~= 3) then return 0 end
 local quiet = 0
-if state == 3 then redis.call('PUBLISH', ARGV[5], ARGV[6]) end
+if state == 3 then redis.pcall('PUBLISH', ARGV[5], ARGV[6]) end
 if ARGV[2] == '1' then
   if not empty then quiet = tonumber(ARGV[3]) end
   if state == 3 then quiet = math.max(quiet, tonumber(ARGV[4])) end
@@ -107,10 +107,12 @@ if redis.call('PTTL', KEYS[1]) < ARGV[2] / 2 then redis.call('PEXPIRE', KEYS[1],
 return nonce
 ";
 
-/// `value ttl channel message`: stores, and tells the others.
+/// `value ttl channel message`: stores, and tells the others. What was there goes in any case, also when memory is full: a
+/// script that has deleted something may then store.
 const PUT_TEXT: &str = r"
+redis.call('DEL', KEYS[1])
+redis.pcall('PUBLISH', ARGV[3], ARGV[4])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1
 ";
 
@@ -118,7 +120,7 @@ return 1
 const INVALIDATE_TEXT: &str = r"
 local first = redis.pcall('GETRANGE', KEYS[1], 0, 3)
 local there = redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[1], ARGV[2])
+redis.pcall('PUBLISH', ARGV[1], ARGV[2])
 if first == '\202\193\2\4' then return 0 end
 return there
 ";
