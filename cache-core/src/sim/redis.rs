@@ -27,11 +27,15 @@ impl std::fmt::Debug for Redis {
     }
 }
 
-/// When a command takes effect, and when its reply comes. Nothing for never.
+/// When a command takes effect, and when its reply comes, or the word that the connection is lost.
 struct Plan {
     effect: Instant,
-    reply: Option<Instant>,
+    reply: Instant,
+    lost: bool,
 }
+
+/// How long it takes until it is known that a reply is lost, in milliseconds.
+const LOST: u64 = 500;
 
 impl State {
     fn plan(&mut self, node: usize) -> Result<Plan, BackendError> {
@@ -56,7 +60,8 @@ impl State {
         let lost = slow && self.rng.chance(2);
         Ok(Plan {
             effect: self.at(effect),
-            reply: (!lost).then(|| self.at(reply)),
+            reply: self.at(if lost { effect + LOST } else { reply }),
+            lost,
         })
     }
 }
@@ -119,10 +124,11 @@ impl Redis {
                 return pending().await;
             };
             let answer = apply(&mut world.lock());
-            match plan.reply {
-                Some(reply) if reply > Instant::now() => sleep_until(reply).await,
-                Some(_) => {}
-                None => pending().await,
+            if plan.reply > Instant::now() {
+                sleep_until(plan.reply).await;
+            }
+            if plan.lost {
+                return Err(BackendError::new("the connection is lost"));
             }
             if !world.lock().lives(node, life) {
                 return pending().await;
