@@ -331,7 +331,8 @@ impl Core {
                 return fetched;
             }
         };
-        let now = remote.now();
+        // Both clocks are read at once: what follows may take a while.
+        let (now, local) = (remote.now(), clock::now());
         if stored.serve_until <= now || wanted.version.is_some_and(|version| version != stored.version) {
             return fetched;
         }
@@ -381,7 +382,6 @@ impl Core {
             },
         };
         counters.bytes.fetch_add(length as u64, Ordering::Relaxed);
-        let local = clock::now();
         let here = |time: u64| local.saturating_add(time).saturating_sub(now);
         let fresh_for = stored.fresh_until.saturating_sub(now);
         let draft = Draft {
