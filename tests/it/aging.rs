@@ -18,7 +18,7 @@ fn until_stale(worker: &Worker, key: &str) {
 
 #[test]
 fn t1_a_failing_function_is_tried_once_a_window_by_all_processes_together() {
-    let crew = Crew::of(shared(), &[("CACHE_STALE_THROTTLE", "700ms")]);
+    let crew = Crew::of(shared(), &[("CACHE_STALE_THROTTLE", "1200ms")]);
     let [a, b, c] = crew.workers(["a", "b", "c"]);
     assert_eq!(a.ask(FETCH), "a1");
     until_stale(&a, "doc:1");
@@ -31,7 +31,7 @@ fn t1_a_failing_function_is_tried_once_a_window_by_all_processes_together() {
         assert_eq!(worker.ask(FETCH), "a1", "{}", worker.name);
     }
     assert!(
-        tried.elapsed() < Duration::from_millis(600),
+        tried.elapsed() < Duration::from_millis(1000),
         "the machine is too busy to tell"
     );
     assert_eq!([&a, &b, &c].map(Worker::runs), [1, 1, 0]);
@@ -42,7 +42,7 @@ fn t1_a_failing_function_is_tried_once_a_window_by_all_processes_together() {
         assert_eq!(c.ask(FETCH), "a1");
         runs() == 3
     });
-    assert!(tried.elapsed() > Duration::from_millis(700));
+    assert!(tried.elapsed() > Duration::from_millis(1200));
     for worker in [&a, &b] {
         assert_eq!(worker.ask(FETCH), "a1", "{}", worker.name);
     }

@@ -115,6 +115,46 @@ fn g1_a_refresh_obeys_as_well() {
     }
 }
 
+/// The process that loads loses the channel, and the invalidation comes before it has it back.
+#[test]
+fn g1_an_invalidation_that_was_not_heard_counts_as_well() {
+    // Not the shared server, since it ends connections.
+    let server = RedisServer::start();
+    let crew = Crew::of(&server, &[]);
+    let [a, b] = crew.workers(["a", "b"]);
+    let kinds = KINDS
+        .into_iter()
+        .filter(|kind| !kind.chars().all(char::is_uppercase));
+    for (id, kind) in kinds.enumerate() {
+        let (call, key) = (call(kind, id), key(kind, id));
+        a.ask("hold");
+        let loading = a.say(&call);
+        a.until(&format!("load {key}"));
+        server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        invalidate(&crew, &b, kind, id);
+        // The load ends while nothing is heard, or after.
+        if id % 2 == 0 {
+            a.hear(&b);
+        }
+        a.ask("go");
+        a.ask("release");
+        let old = loading.answer();
+        a.hear(&b);
+        for worker in [&a, &b] {
+            assert_eq!(
+                worker.ask(&format!("get {key}")),
+                "nothing",
+                "{kind}: {}",
+                worker.name
+            );
+        }
+        assert_ne!(a.ask(&call), old, "{kind}");
+        // Everybody hears again before the next one.
+        b.hear(&a);
+        a.ask("clear");
+    }
+}
+
 #[test]
 fn g2_who_calls_after_an_invalidation_does_not_join_the_load_before_it() {
     let crew = Crew::of(shared(), &[]);
