@@ -312,7 +312,6 @@ fn g5_an_entry_that_comes_back_after_its_generation_ended_is_not_served() {
 
 /// Redis comes back with what it had a while ago, as after a crash or on a replica that was behind.
 #[test]
-#[ignore = "nonces and entries go back together, so the entry counts again; nonces would have to name the server's run"]
 fn g5_a_server_that_comes_back_with_older_data_revives_nothing() {
     let folder = std::env::temp_dir().join(tests::unique_prefix());
     std::fs::create_dir(&folder).expect("a folder");

@@ -573,6 +573,7 @@ impl Ticket {
         let full = core.full_key(&self.key);
         let began = Instant::now();
         let (mut waits, mut useless) = (0, 0);
+
         loop {
             // What is there is what an invalidation that Redis did not take yet is about.
             if core.pending.covers(&self.key) {
@@ -593,11 +594,13 @@ impl Ticket {
             }
             match answer {
                 Ok(Claimed::Granted) | Err(_) => return None,
-                // Everybody whom that failure concerns is served what is left, or runs for itself, and at once.
+                // Everybody whom that failure concerns is served an older value, or runs for itself, and at once.
                 Ok(Claimed::Failed) => {
-                    let content = self.stale_to_serve(run, self.stale_if_error)?.content;
-                    run.end(Outcome::Stale(content.clone()));
-                    return Some(self.serve_stale(content));
+                    if let Some(older) = self.stale_to_serve(run, self.stale_if_error) {
+                        run.end(Outcome::Stale(older.content.clone()));
+                        return Some(self.serve_stale(older.content));
+                    }
+                    return None;
                 }
                 Ok(Claimed::Found(bytes)) => {
                     let wanted = self.wanted(names);

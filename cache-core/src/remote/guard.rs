@@ -154,7 +154,8 @@ pub(crate) fn claim(current: Option<&[u8]>, claim: &Claim, now: u64) -> (Change,
                 let left = Duration::from_millis(head.due - now);
                 let answer = Claimed::Held { by: head.token, left };
                 return (
-                    if head.state == AWAITED {
+                    // A refresh does not wait.
+                    if head.state == AWAITED || claim.aim == Aim::Refresh {
                         Change::Keep
                     } else {
                         change

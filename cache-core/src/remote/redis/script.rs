@@ -39,7 +39,7 @@ if head then
   if aim ~= 'replace' and due > now and token ~= mine then
     if state == 2 and token == ARGV[5] then return {3} end
     if (state == 1 or state == 3) and string.sub(head, 43, 50) == ARGV[6] then
-      if state == 1 then redis.call('SETRANGE', key, 41, '\3') end
+      if state == 1 and aim ~= 'refresh' then redis.call('SETRANGE', key, 41, '\3') end
       return {0, token, due - now}
     end
   end
