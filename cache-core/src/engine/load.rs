@@ -568,6 +568,10 @@ impl Ticket {
             return Some(begun);
         }
         run.generations = core.standing(names, false);
+        if run.generations.iter().any(|snapshot| snapshot.nonce.is_none()) {
+            // What was told meanwhile may have missed something.
+            run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
+        }
         let aim = if self.background { Aim::Refresh } else { Aim::Fill };
         let mut claim = self.claim(run, aim, seen)?;
         let full = core.full_key(&self.key);
