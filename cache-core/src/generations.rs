@@ -27,6 +27,8 @@ struct Known {
     nonce: Option<u64>,
     /// When the shared tier was asked for it last; zero for never.
     asked: u64,
+    /// Whether it is the first that was learnt: what was loaded before may be of an earlier one that was never known here.
+    first: bool,
     /// How often it was to be asked again because invalidations may have been missed.
     doubts: u64,
 }
@@ -79,7 +81,9 @@ impl Generation {
         if self.version() != before.version || known.doubts != before.doubts {
             return;
         }
-        if known.nonce.is_some_and(|earlier| earlier != nonce) {
+        let same = known.nonce == Some(nonce);
+        known.first = known.nonce.is_none() || (same && known.first);
+        if !same && !known.first {
             self.change();
         }
         known.nonce = Some(nonce);
@@ -89,9 +93,10 @@ impl Generation {
     /// All that was loaded under an earlier nonce is gone.
     pub(crate) fn replace(&self, nonce: u64) {
         let mut known = self.known();
-        if known.nonce != Some(nonce) {
+        if known.nonce != Some(nonce) || known.first {
             self.change();
         }
+        known.first = false;
         known.nonce = Some(nonce);
         known.asked = clock::now();
     }
@@ -100,6 +105,7 @@ impl Generation {
     fn forget(&self) {
         let mut known = self.known();
         self.change();
+        known.first = false;
         known.nonce = None;
         known.asked = 0;
     }
@@ -251,6 +257,19 @@ mod tests {
         let snapshot = generation.snapshot(u64::MAX);
         assert_eq!(snapshot.nonce, None);
         generation.learn(generation.before(), 41);
+        assert!(snapshot.stands());
+    }
+
+    #[test]
+    fn g1_an_invalidation_ends_what_was_loaded_before_its_nonce_was_learnt() {
+        let generation = Generations::default().of("org:7");
+        let snapshot = generation.snapshot(u64::MAX);
+        generation.learn(generation.before(), 41);
+        // Only now it is heard that 41 is the nonce of an invalidation.
+        generation.replace(41);
+        assert!(!snapshot.stands());
+        let snapshot = generation.snapshot(u64::MAX);
+        generation.replace(41);
         assert!(snapshot.stands());
     }
 

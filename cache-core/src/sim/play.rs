@@ -248,6 +248,12 @@ async fn invalidate(process: Process, target: Target) {
                 state.nodes[process.node].excused[index] = now;
             }
         }
+        for name in &names {
+            if let Name::Generation(_, nonce) = name {
+                let source = state.source;
+                state.nonces.insert(*nonce, source);
+            }
+        }
         state.say(|state| format!("n{} invalidates {target:?}: {:?}", process.node, state.source));
         (names, floors)
     };

@@ -163,18 +163,17 @@ impl State {
     fn floors_of(&self, news: &News) -> super::world::Floors {
         let mut floors = [0; super::world::KEYS];
         for (index, key) in self.setup.keys.iter().enumerate() {
+            let name = news.name.split_once(' ');
+            let nonce = name.and_then(|(nonce, _)| self.nonces.get(&nonce.parse().ok()?));
             let meant = match news.kind {
                 b'k' => key.key == news.name,
                 b'p' => glob::matches(news.name.as_bytes(), key.key.as_bytes()),
                 b'a' => true,
-                b'g' => news
-                    .name
-                    .split_once(' ')
-                    .is_some_and(|(_, name)| key.names.iter().any(|other| other == name)),
+                b'g' => name.is_some_and(|(_, name)| key.names.iter().any(|other| other == name)),
                 _ => false,
             };
             if meant && news.kind == b'g' {
-                floors[index] = self.renewed[index];
+                floors[index] = nonce.map_or(0, |floors| floors[index]);
             } else if meant {
                 floors[index] = self.deleted[index];
             }
@@ -184,7 +183,10 @@ impl State {
 
     fn put(&mut self, node: usize, full: &str, value: Vec<u8>, ttl: Duration, news: &News) {
         if let Some(name) = full.strip_prefix(PREFIX).filter(|name| name.starts_with('%')) {
-            self.renew(name);
+            let nonce = std::str::from_utf8(&value)
+                .ok()
+                .and_then(|text| text.parse().ok());
+            self.renew(name, nonce.unwrap_or(0));
         }
         self.change(full, Change::Put { value, ttl });
         let floors = self.floors_of(news);

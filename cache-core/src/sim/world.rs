@@ -2,7 +2,7 @@
 //! hears whom, and what is known about how old a value may be. Invariant: a floor only rises; it is the version that a
 //! read which begins now must not fall below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -84,6 +84,8 @@ pub(super) struct State {
     pub(super) deleted: Floors,
     /// What a process that asks for the nonces cannot be served anything older than.
     pub(super) renewed: Floors,
+    /// The versions in the source when a nonce was made.
+    pub(super) nonces: HashMap<u64, Floors>,
     /// The highest version that was stored.
     stored: Floors,
     /// When `deleted` or `renewed` rose, and to what.
@@ -107,6 +109,7 @@ impl World {
             entries: BTreeMap::new(),
             deleted: [0; KEYS],
             renewed: [0; KEYS],
+            nonces: HashMap::new(),
             stored: [0; KEYS],
             history: Vec::new(),
             nodes: Vec::new(),
@@ -204,13 +207,13 @@ impl State {
         (before - self.entries.len()) as u64
     }
 
-    /// The nonce of a generation is replaced.
-    pub(super) fn renew(&mut self, name: &str) {
+    /// The nonce of a generation is replaced. What was loaded under it is as new as it is itself.
+    pub(super) fn renew(&mut self, name: &str, nonce: u64) {
         let setup = Arc::clone(&self.setup);
-        let mut floors = [0; KEYS];
-        for (index, key) in setup.keys.iter().enumerate() {
-            if key.names.iter().any(|other| other == name) {
-                floors[index] = self.source[index];
+        let mut floors = self.nonces.get(&nonce).copied().unwrap_or([0; KEYS]);
+        for (floor, key) in floors.iter_mut().zip(&setup.keys) {
+            if key.names.iter().all(|other| other != name) {
+                *floor = 0;
             }
         }
         raise(&mut self.renewed, &floors);
