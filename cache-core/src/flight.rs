@@ -187,6 +187,14 @@ impl Flight {
         self.changed.notify_waiters();
     }
 
+    /// What it came to, if it is over.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match &self.lock().state {
+            State::Done(outcome) => Some(outcome.clone()),
+            State::Led { .. } | State::Abandoned => None,
+        }
+    }
+
     /// Waits for a while, or until something is heard about the key.
     pub(crate) async fn until_called(&self, most: Duration) {
         let mut called = pin!(self.called.notified());

@@ -462,6 +462,11 @@ impl Ticket {
             if let Some(begun) = self.ask(remote, &mut run, &names).await {
                 return begun;
             }
+            // The leader in whose place this one came may have ended after all.
+            if let Some(outcome) = run.flight.outcome() {
+                core.release(&run.flight);
+                return self.follow(outcome);
+            }
         }
         if !self.background {
             self.counters.misses.fetch_add(1, Relaxed);
@@ -579,6 +584,9 @@ impl Ticket {
         let (mut waits, mut useless) = (0, 0);
 
         loop {
+            if run.flight.outcome().is_some() {
+                return None;
+            }
             // What is there is what an invalidation that Redis did not take yet is about.
             if core.pending.covers(&self.key) {
                 return None;
