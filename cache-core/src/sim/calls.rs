@@ -79,7 +79,11 @@ async fn load(process: Process, call: Call, called: u64) -> Result<u64, Oops> {
 
 /// Makes a call and looks at what it gives.
 pub(super) async fn make(process: Process, call: Call) {
-    let shares = process.world.lock().setup.shares;
+    let shares = {
+        let mut state = process.world.lock();
+        state.nodes[call.node].stalled[call.key] |= call.stalls.is_some();
+        state.setup.shares
+    };
     let world = Arc::clone(&process.world);
     let started = Instant::now();
     let calling = async {
@@ -206,6 +210,7 @@ impl State {
             && !load.alone
             && !hard
             && !stormy
+            && !self.nodes[load.node].stalled[load.key]
             && !self.setup.refreshes
             // It may have read in Redis what it has not heard.
             && self.renewed[load.key] <= self.nodes[load.node].floor[load.key]

@@ -108,6 +108,7 @@ impl Stage {
             last_effect: 0,
             floor,
             excused: [state.now(); KEYS],
+            stalled: [false; KEYS],
         };
         let process = Process {
             world: Arc::clone(&self.world),

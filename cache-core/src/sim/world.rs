@@ -68,6 +68,8 @@ pub(super) struct Node {
     pub(super) floor: Floors,
     /// When something happened to a key for which it may run its function once more, though a load runs.
     pub(super) excused: [u64; KEYS],
+    /// Whether a caller was not polled for a while, so that others may have taken its load over.
+    pub(super) stalled: [bool; KEYS],
 }
 
 pub(super) struct World(Mutex<State>);
