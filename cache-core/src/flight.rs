@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::clock;
 use crate::codec::Content;
-use crate::generations::Snapshot;
+use crate::generations::{Snapshot, fresh_nonce};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
 
@@ -45,8 +45,8 @@ pub(crate) struct Flight {
     pub(crate) hash: u64,
     /// What the load depends on, as it stood when it began.
     generations: Box<[Snapshot]>,
-    /// The name of the load in the shared tier; 0 where there is none.
-    pub(crate) token: u64,
+    /// The name of its latest run in the shared tier; 0 where there is none.
+    token: AtomicU64,
     /// Loads of one store are numbered as they start, so that an older one cannot replace a newer one's result.
     pub(crate) number: u64,
     /// Whether the token may stand in the shared tier.
@@ -101,7 +101,7 @@ impl Flight {
             key,
             hash,
             generations: terms.generations.clone(),
-            token: terms.token,
+            token: AtomicU64::new(terms.token),
             number,
             claimed: AtomicBool::new(false),
             alone: !shared,
@@ -119,6 +119,7 @@ impl Flight {
         });
         Lead {
             flight,
+            token: terms.token,
             term: 0,
             over: false,
             spoke: false,
@@ -133,7 +134,7 @@ impl Flight {
     pub(crate) fn join(self: &Arc<Self>) -> Joined {
         let mut inner = self.lock();
         if matches!(inner.state, State::Abandoned) {
-            return Joined::Lead(self.take(&mut inner));
+            return Joined::Lead(self.take(&mut inner, self.token()));
         }
         inner.waiting += 1;
         drop(inner);
@@ -142,13 +143,15 @@ impl Flight {
         })
     }
 
-    fn take(self: &Arc<Self>, inner: &mut Inner) -> Lead {
+    fn take(self: &Arc<Self>, inner: &mut Inner, token: u64) -> Lead {
         static TERMS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let term = TERMS.fetch_add(1, Ordering::Relaxed);
         inner.state = State::Led { by: term };
         self.polled.store(clock::now(), Ordering::Relaxed);
+        self.token.store(token, Ordering::SeqCst);
         Lead {
             flight: Arc::clone(self),
+            token,
             term,
             over: false,
             spoke: false,
@@ -205,6 +208,11 @@ impl Flight {
     /// Something was heard about the key.
     pub(crate) fn call(&self) {
         self.called.notify_waiters();
+    }
+
+    /// The name of its latest run in the shared tier; 0 where there is none.
+    pub(crate) fn token(&self) -> u64 {
+        self.token.load(Ordering::SeqCst)
     }
 
     /// The token may stand in the shared tier from now on, or does not any more.
@@ -268,6 +276,8 @@ impl Drop for Running {
 /// The right and the duty to bring a flight to its end. Dropped before that, it hands over.
 pub(crate) struct Lead {
     flight: Arc<Flight>,
+    /// The name of this run in the shared tier; 0 where there is none.
+    token: u64,
     term: u64,
     over: bool,
     /// Whether the flight ended with what this leader said.
@@ -277,6 +287,11 @@ pub(crate) struct Lead {
 impl Lead {
     pub(crate) fn flight(&self) -> &Arc<Flight> {
         &self.flight
+    }
+
+    /// The name of this run in the shared tier; 0 where there is none.
+    pub(crate) fn token(&self) -> u64 {
+        self.token
     }
 
     /// Polls the function of this caller. A panic in it is passed on to those who wait, and then to the caller.
@@ -363,11 +378,21 @@ impl Waiter {
                 }
                 match &inner.state {
                     State::Done(outcome) => return Ok(outcome.clone()),
-                    State::Abandoned => return Err(self.flight.take(&mut inner)),
+                    State::Abandoned => {
+                        let token = self.flight.token();
+                        return Err(self.flight.take(&mut inner, token));
+                    }
                     State::Led { .. } => {
                         let silent = clock::now().saturating_sub(self.flight.polled.load(Ordering::Relaxed));
                         if silent >= lease {
-                            return Err(self.flight.take(&mut inner));
+                            // The silent one may come back, with what it has loaded before an invalidation that this
+                            // one's claim comes after.
+                            let token = if self.flight.token() == 0 {
+                                0
+                            } else {
+                                fresh_nonce()
+                            };
+                            return Err(self.flight.take(&mut inner, token));
                         }
                         lease - silent
                     }

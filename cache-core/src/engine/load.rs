@@ -121,6 +121,8 @@ pub(crate) struct Run {
     /// Whether the flight ended with what this run gave; then this run is the one that forgets it.
     spoke: bool,
     flight: Arc<Flight>,
+    /// The name of this run in the shared tier.
+    token: u64,
     budget: Budget,
     /// What the load depends on, as it stood before the function began.
     generations: Box<[Snapshot]>,
@@ -139,6 +141,7 @@ impl Run {
         Self {
             core: Arc::clone(core),
             flight: Arc::clone(lead.flight()),
+            token: lead.token(),
             lead: Some(lead),
             spoke: false,
             budget: core.budget(),
@@ -206,7 +209,7 @@ impl Run {
             let key = self.core.full_key(&self.flight.key);
             let news = News::loaded(&self.flight.key);
             let told = remote
-                .release(&key, self.flight.token, end, &news, &mut self.budget)
+                .release(&key, self.token, end, &news, &mut self.budget)
                 .await;
             // If it could not be told, that is tried again when the flight is landed.
             if told.is_ok() {
@@ -218,7 +221,9 @@ impl Run {
     /// The token does not stand in the shared tier any more.
     fn unclaim(&mut self) {
         self.claimed = false;
-        self.flight.set_claimed(false);
+        if self.flight.token() == self.token {
+            self.flight.set_claimed(false);
+        }
     }
 }
 
@@ -331,7 +336,7 @@ impl Core {
     {
         if let (Some(remote), Ok(runtime)) = (&self.remote, tokio::runtime::Handle::try_current()) {
             let key = self.full_key(&flight.key);
-            runtime.spawn(work(Arc::clone(self), remote.clone(), key, flight.token));
+            runtime.spawn(work(Arc::clone(self), remote.clone(), key, flight.token()));
         }
     }
 }
@@ -733,7 +738,7 @@ impl Ticket {
             terms.write(&snapshot.nonce?.to_le_bytes());
         }
         Some(Claim {
-            token: run.flight.token,
+            token: run.token,
             terms: terms.finish(),
             lease: self.core.config.lease,
             aim,
@@ -861,7 +866,7 @@ impl Ticket {
         let mut may_hold = true;
         if let Some(remote) = remote {
             let stored = if run.claimed && fits && run.stands() {
-                Core::stored(&keep, remote, run.flight.token, payload)
+                Core::stored(&keep, remote, run.token, payload)
             } else {
                 None
             };
@@ -871,7 +876,7 @@ impl Ticket {
                 let length = bytes.len() as u64;
                 let full = core.full_key(&self.key);
                 let life = Duration::from_millis(keep.ttl + keep.stale);
-                let (token, news) = (run.flight.token, News::loaded(&self.key));
+                let (token, news) = (run.token, News::loaded(&self.key));
                 match remote
                     .commit(&full, token, bytes, life, &news, &mut run.budget)
                     .await
