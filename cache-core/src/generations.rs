@@ -101,8 +101,20 @@ impl Generation {
         known.asked = clock::now();
     }
 
+    /// The shared tier has taken a nonce of this process, after [`forget`](Self::forget). What was learnt in between is of
+    /// before; what was heard is of after.
+    pub(crate) fn settle(&self, nonce: u64) {
+        let mut known = self.known();
+        if known.nonce.is_none() || known.first {
+            self.change();
+            known.first = false;
+            known.nonce = Some(nonce);
+            known.asked = clock::now();
+        }
+    }
+
     /// All that was loaded before is gone, and the shared tier is asked again.
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut known = self.known();
         self.change();
         known.first = false;

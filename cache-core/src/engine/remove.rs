@@ -240,7 +240,14 @@ impl Core {
     /// Invalidates in every tier, as far as the budget goes; the rest follows in the background. Gives how many entries
     /// there were.
     pub(crate) async fn invalidate(self: &Arc<Self>, name: Name, budget: &mut Budget) -> u64 {
-        let local = self.forget(&name);
+        let local = match &name {
+            // Nothing is stored under a nonce that the shared tier does not have yet: another one may come between.
+            Name::Generation(generation, _) if self.remote.is_some() => {
+                self.generations.of(generation).forget();
+                Vec::new()
+            }
+            _ => self.forget(&name),
+        };
         let Some(remote) = &self.remote else {
             return local.len() as u64;
         };
@@ -250,14 +257,16 @@ impl Core {
                 alone.remove(key);
             })
             .await;
+        let told = result.is_ok();
         let removed = result.unwrap_or_else(|Unavailable| {
             self.invalidate_later(name.clone());
             0
         });
-        // What was read from the shared tier while it still had the old entry. A nonce tells that by itself, and others may
-        // have replaced it meanwhile.
-        if !matches!(name, Name::Generation(..)) {
-            self.forget(&name);
+        // What was read from the shared tier while it still had the old entry.
+        match &name {
+            Name::Generation(generation, nonce) if told => self.generations.of(generation).settle(*nonce),
+            Name::Generation(..) => {}
+            _ => drop(self.forget(&name)),
         }
         match remote {
             // A store does not tell which keys it had, and most are in both tiers.
