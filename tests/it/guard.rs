@@ -327,3 +327,18 @@ fn g5_a_server_that_comes_back_with_older_data_revives_nothing() {
     std::fs::remove_dir_all(folder).expect("a folder");
     assert_ne!(held, old);
 }
+
+#[test]
+fn m3_a_load_that_runs_is_not_counted_as_an_entry() {
+    let crew = Crew::of(shared(), &[]);
+    let [a, b] = crew.workers(["a", "b"]);
+    a.ask("hold");
+    for (order, count) in [("delete item:1", "false"), ("pattern i*m:1", "0")] {
+        let loading = a.say("call 1");
+        a.until("load item:1");
+        assert_eq!(crew.redis(&["EXISTS", &crew.key("item:1")]), "1");
+        assert_eq!(b.ask(order), count, "{order}");
+        a.ask("release");
+        loading.answer();
+    }
+}

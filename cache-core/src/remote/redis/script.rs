@@ -137,7 +137,7 @@ local gone = 0
 for _, key in ipairs(KEYS) do
   local first = redis.pcall('GETRANGE', key, 0, 3)
   local there = redis.call('UNLINK', key)
-  if first ~= '93' then gone = gone + there end
+  if first ~= '\202\193\2\4' then gone = gone + there end
 end
 return gone
 ";
