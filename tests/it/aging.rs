@@ -119,6 +119,29 @@ fn t2_a_deletion_by_hand_takes_what_redis_would_serve_stale() {
 }
 
 #[test]
+fn t2_what_is_invalidated_while_its_load_fails_is_not_served_stale() {
+    let crew = Crew::of(shared(), &[]);
+    let [a, b] = crew.workers(["a", "b"]);
+    b.ask("end fail");
+    for order in ["delete doc:1", "pattern d*c:1", "tag t", "clear"] {
+        for by in [&a, &b] {
+            assert!(a.ask(FETCH).starts_with('a'), "{order}");
+            until_stale(&a, "doc:1");
+            // It has found the stale value in Redis.
+            b.ask("hold");
+            let loading = b.say(FETCH);
+            b.until("load doc:1");
+            by.ask(order);
+            b.hear(by);
+            b.ask("go");
+            b.ask("release");
+            let answer = loading.answer();
+            assert!(answer.starts_with("error"), "{order} by {}: {answer}", by.name);
+        }
+    }
+}
+
+#[test]
 fn t3_one_process_refreshes_in_the_background_while_all_are_served() {
     let crew = Crew::of(shared(), &[]);
     let workers = crew.workers(["a", "b", "c"]);

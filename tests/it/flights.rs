@@ -1,10 +1,11 @@
 //! One run for many callers (contract, section 7: S1, S3, S5, S6, S7, and G1, G2 in one process).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use cache_core::{CacheManager, SharedError, cache_result, invalidate_cache};
+use tests::{shared, unique_prefix};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
@@ -192,6 +193,28 @@ async fn s6_a_function_that_calls_itself_on_its_own_key_does_not_wait_for_itself
         .await
         .expect("no deadlock");
     assert_eq!(value, 6);
+}
+
+#[cache_result(key = "inside:{id}", skip(cache, again), manager = cache)]
+async fn inside(cache: &CacheManager, again: &AtomicBool, id: u32) -> u32 {
+    if again.swap(false, SeqCst) {
+        return Box::pin(inside(cache, again, id)).await + 1;
+    }
+    id
+}
+
+#[tokio::test]
+async fn s6_nor_for_the_claim_that_it_has_in_redis() {
+    let builder = CacheManager::builder().redis_url(shared().url());
+    let cache = builder
+        .key_prefix(unique_prefix())
+        .build()
+        .await
+        .expect("a cache");
+    let again = AtomicBool::new(true);
+    // The lease is ten seconds.
+    let value = tokio::time::timeout(Duration::from_secs(5), inside(&cache, &again, 5)).await;
+    assert_eq!(value.expect("no deadlock"), 6);
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! What is under a key and is no entry, or one of another shape (contract, section 7: F1, F3).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use cache_core::{BackendMode, CacheManager, cache_result};
 use redis::AsyncCommands;
@@ -13,7 +14,7 @@ async fn redis_only(server: &RedisServer, prefix: &str) -> CacheManager {
         .redis_url(server.url())
         .backend(BackendMode::Redis)
         .key_prefix(prefix)
-        .op_budget(std::time::Duration::from_secs(5))
+        .op_budget(Duration::from_secs(5))
         .build()
         .await
         .expect("a cache")
@@ -264,4 +265,56 @@ async fn f3_a_deletion_by_hand_is_an_invalidation() {
     let (runs, _) = counts(&bench.cache);
     assert_eq!(bench.cache.scope(note(1)).await, Some(right(1)));
     assert!(hit && counts(&bench.cache).0 > runs);
+}
+
+/// How many clients wait for the server to take their scripts.
+fn waiting(server: &RedisServer) -> usize {
+    let clients = server.cli(&["CLIENT", "LIST"]);
+    let waits = |client: &&str| client.contains(" flags=b ") && client.contains(" cmd=evalsha ");
+    clients.lines().filter(waits).count()
+}
+
+#[tokio::test]
+async fn f1_what_cannot_be_read_is_removed_only_if_it_is_still_there() {
+    // Not the shared server, since it is paused.
+    let server = RedisServer::start();
+    let (one, two) = (redis_only(&server, "p").await, redis_only(&server, "p").await);
+    two.set("k", &1).await.expect("stored");
+    for read in ["get", "get_many", "load"] {
+        server.cli(&["SET", "p:k", "junk"]);
+        // What is read is answered; what may write waits, and is done in the order in which it came.
+        server.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+        let cache = two.clone();
+        let storing = tokio::spawn(async move { cache.set("k", &2).await });
+        until("the value is on its way", || waiting(&server) == 1).await;
+        let cache = one.clone();
+        let reading = tokio::spawn(async move {
+            match read {
+                "get" => cache.get::<u8>("k").await,
+                "get_many" => cache.get_many(["k"]).await.remove(0),
+                _ => cache.get_or_fetch("k", || async { Ok::<u8, ()>(3) }).await.ok(),
+            }
+        });
+        until("the junk is read", || waiting(&server) == 2).await;
+        server.cli(&["CLIENT", "UNPAUSE"]);
+        storing.await.expect("no panic").expect("stored");
+        // A load looks again before it runs.
+        let expected = (read == "load").then_some(2);
+        assert_eq!(reading.await.expect("no panic"), expected, "{read}");
+        assert_eq!(two.get("k").await, Some(2), "{read}");
+    }
+    // What is still there goes.
+    server.cli(&["SET", "p:k", "junk"]);
+    assert_eq!(one.get::<u8>("k").await, None);
+    assert_eq!(server.cli(&["EXISTS", "p:k"]), "0");
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let looking = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let looked = tokio::time::timeout(Duration::from_secs(10), looking).await;
+    looked.unwrap_or_else(|_| panic!("still not: {what}"));
 }

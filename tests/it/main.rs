@@ -13,6 +13,7 @@ mod guard;
 mod keys;
 mod manager;
 mod outage;
+mod pending;
 mod redis;
 mod staleness;
 mod worker;

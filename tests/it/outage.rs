@@ -251,3 +251,70 @@ async fn l3_all_targets_of_one_function_have_one_budget() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn s2_a_claim_whose_answer_is_lost_is_given_back() {
+    let server = RedisServer::start();
+    let builder = CacheManager::builder()
+        .redis_url(server.url())
+        .lease(Duration::from_secs(60));
+    let cache = builder
+        .backend(BackendMode::Redis)
+        .build()
+        .await
+        .expect("a cache");
+    // From here on the nonces and the scripts are known.
+    cache.scope(value(1)).await;
+    let monitor = server.monitor();
+    // What is read is answered; what may write waits for longer than a call does.
+    server.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    assert_eq!(cache.scope(value(2)).await, 2);
+    server.cli(&["CLIENT", "UNPAUSE"]);
+    until("the key is claimed", async || {
+        let is_claim = |command: &String| command.contains("app:value:2") && command.contains("\"fill\"");
+        monitor.commands().iter().any(is_claim)
+    })
+    .await;
+    until("the claim is given back", async || {
+        server.cli(&["EXISTS", "app:value:2"]) == "0"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l5_a_full_server_lets_go_of_the_nonce_that_was_replaced() {
+    let server = RedisServer::start();
+    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    cache.set("k", "old").tags(["t"]).await.expect("stored");
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    cache.invalidate_tag("t").await;
+    assert_eq!(cache.health().await.pending_invalidations, 0);
+    let other = CacheManager::connect(server.url()).await.expect("a cache");
+    assert_eq!(other.get::<String>("k").await, None);
+}
+
+/// The task that repeats them is dropped with its runtime, and must not start itself anew there.
+#[test]
+fn a_runtime_that_ends_while_invalidations_are_pending_ends_in_peace() {
+    use tokio::runtime::Builder;
+    let server = RedisServer::start();
+    for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        let runtime = builder.enable_all().build().expect("a runtime");
+        let cache = runtime.block_on(async {
+            let cache = redis_only(server.url()).await;
+            cache.set("k", &1).await.expect("stored");
+            server.pause();
+            cache.delete("k").await;
+            assert_eq!(cache.health().await.pending_invalidations, 1);
+            cache
+        });
+        drop(runtime);
+        server.resume();
+        let runtime = builder.build().expect("a runtime");
+        runtime.block_on(until("nothing is pending", async || {
+            assert_eq!(cache.get::<u8>("k").await, None);
+            cache.health().await.pending_invalidations == 0
+        }));
+        assert_eq!(server.cli(&["EXISTS", "app:k"]), "0");
+    }
+}
