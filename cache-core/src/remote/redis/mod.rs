@@ -377,6 +377,7 @@ impl RedisTier {
         let wanted = format!("{}{wanted}", glob::escape(prefix));
         let mut deleted = 0;
         let mut cursor = 0u64;
+        let mut page = page;
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&wanted).arg("COUNT").arg(PAGE);
@@ -411,6 +412,8 @@ impl RedisTier {
                 return Ok(deleted);
             }
             cursor = next;
+            // A server that has answered is there, though it may be busy with other things for a while.
+            page = page.max(Duration::from_secs(1));
         }
     }
 
