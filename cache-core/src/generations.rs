@@ -90,36 +90,40 @@ impl Generation {
         known.asked = clock::now();
     }
 
-    /// All that was loaded under an earlier nonce is gone.
+    /// All that was loaded under another nonce is gone. Whether this one is the last is not known: messages come late.
     pub(crate) fn replace(&self, nonce: u64) {
         let mut known = self.known();
-        if known.nonce != Some(nonce) || known.first {
+        if known.nonce != Some(nonce) {
+            self.renew(&mut known);
+        } else if std::mem::take(&mut known.first) {
             self.change();
-        }
-        known.first = false;
-        known.nonce = Some(nonce);
-        known.asked = clock::now();
-    }
-
-    /// The shared tier has taken a nonce of this process, after [`forget`](Self::forget). What was learnt in between is of
-    /// before; what was heard is of after.
-    pub(crate) fn settle(&self, nonce: u64) {
-        let mut known = self.known();
-        if known.nonce.is_none() || known.first {
-            self.change();
-            known.first = false;
-            known.nonce = Some(nonce);
-            known.asked = clock::now();
         }
     }
 
-    /// All that was loaded before is gone, and the shared tier is asked again.
-    pub(crate) fn forget(&self) {
+    /// All that was loaded before is gone, and the shared tier is asked again. Gives what to [`settle`](Self::settle) with.
+    pub(crate) fn forget(&self) -> u64 {
         let mut known = self.known();
+        self.renew(&mut known)
+    }
+
+    fn renew(&self, known: &mut Known) -> u64 {
         self.change();
         known.first = false;
         known.nonce = None;
         known.asked = 0;
+        self.version()
+    }
+
+    /// The shared tier has taken a nonce of this process', after [`forget`](Self::forget). What was learnt in between is of
+    /// before; whoever else replaced the nonce may have done so after.
+    pub(crate) fn settle(&self, since: u64, nonce: u64) {
+        let mut known = self.known();
+        let alone = self.version() == since;
+        self.renew(&mut known);
+        if alone {
+            known.nonce = Some(nonce);
+            known.asked = clock::now();
+        }
     }
 
     /// Has the shared tier asked again at the next use.
@@ -200,7 +204,9 @@ impl Generations {
 
     /// All that was loaded under any name is gone.
     pub(crate) fn renew_all(&self) {
-        self.table().0.values().for_each(|generation| generation.forget());
+        for generation in self.table().0.values() {
+            generation.forget();
+        }
     }
 
     /// The number of names.
@@ -240,7 +246,7 @@ mod tests {
         let (before, renewed) = (generation.before(), fresh_nonce());
         generation.replace(renewed);
         generation.learn(before, 42);
-        assert_eq!(generation.snapshot(u64::MAX).nonce, Some(renewed));
+        assert_eq!(generation.snapshot(u64::MAX).nonce, None);
     }
 
     #[test]

@@ -240,10 +240,11 @@ impl Core {
     /// Invalidates in every tier, as far as the budget goes; the rest follows in the background. Gives how many entries
     /// there were.
     pub(crate) async fn invalidate(self: &Arc<Self>, name: Name, budget: &mut Budget) -> u64 {
+        let mut since = 0;
         let local = match &name {
             // Nothing is stored under a nonce that the shared tier does not have yet: another one may come between.
             Name::Generation(generation, _) if self.remote.is_some() => {
-                self.generations.of(generation).forget();
+                since = self.generations.of(generation).forget();
                 Vec::new()
             }
             _ => self.forget(&name),
@@ -264,7 +265,9 @@ impl Core {
         });
         // What was read from the shared tier while it still had the old entry.
         match &name {
-            Name::Generation(generation, nonce) if told => self.generations.of(generation).settle(*nonce),
+            Name::Generation(generation, nonce) if told => {
+                self.generations.of(generation).settle(since, *nonce)
+            }
             Name::Generation(..) => {}
             _ => drop(self.forget(&name)),
         }

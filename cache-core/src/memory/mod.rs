@@ -480,11 +480,12 @@ impl MemoryStore {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether a load of a key runs that others may share.
+    /// Whether a load of a key runs, shared or not.
     #[cfg(test)]
     pub(crate) fn is_loading(&self, key: &str) -> bool {
         let hash = self.hash(key);
-        self.read_shard(hash).flight(hash, key).is_some()
+        let shard = self.read_shard(hash);
+        shard.flights.iter_hash(hash).any(|flight| *flight.key == *key)
     }
 
     /// Registers a flight as if it had begun only now, where that fault is planted.
