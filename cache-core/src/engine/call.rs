@@ -497,7 +497,7 @@ enum Call {
 
 struct Running {
     ticket: Box<Ticket>,
-    run: Run,
+    run: Box<Run>,
     started: Instant,
 }
 

@@ -266,7 +266,7 @@ impl Core {
         // What was read from the shared tier while it still had the old entry.
         match &name {
             Name::Generation(generation, nonce) if told => {
-                self.generations.of(generation).settle(since, *nonce)
+                self.generations.of(generation).settle(since, *nonce);
             }
             Name::Generation(..) => {}
             _ => drop(self.forget(&name)),

@@ -96,35 +96,32 @@ async fn deliver(world: Arc<World>, node: usize, life: u64, mut heard: Unbounded
         let Some(core) = state.nodes[node].core.upgrade() else {
             return;
         };
-        match note.news {
-            Some(news) => {
-                state.say(|_| format!("n{node} hears {} {}", char::from(news.kind), shown(&news)));
-                raise(&mut state.nodes[node].floor, &note.floors);
-                let now = state.now();
-                for (key, floor) in note.floors.iter().enumerate() {
-                    if *floor > 0 {
-                        state.nodes[node].excused[key] = now;
-                    }
+        if let Some(news) = note.news {
+            state.say(|_| format!("n{node} hears {} {}", char::from(news.kind), shown(&news)));
+            raise(&mut state.nodes[node].floor, &note.floors);
+            let now = state.now();
+            for (key, floor) in note.floors.iter().enumerate() {
+                if *floor > 0 {
+                    state.nodes[node].excused[key] = now;
                 }
-                drop(state);
-                core.heard(Some(Message {
-                    sender: 0,
-                    kind: news.kind,
-                    name: news.name,
-                }));
             }
-            None => {
-                state.say(|_| format!("n{node} hears again"));
-                let (deleted, renewed, now) = (state.deleted, state.renewed, state.now());
-                let node = &mut state.nodes[node];
-                node.hears = true;
-                node.deaf_since = None;
-                node.excused = [now; KEYS];
-                raise(&mut node.floor, &deleted);
-                raise(&mut node.floor, &renewed);
-                drop(state);
-                core.subscribed();
-            }
+            drop(state);
+            core.heard(Some(Message {
+                sender: 0,
+                kind: news.kind,
+                name: news.name,
+            }));
+        } else {
+            state.say(|_| format!("n{node} hears again"));
+            let (deleted, renewed, now) = (state.deleted, state.renewed, state.now());
+            let node = &mut state.nodes[node];
+            node.hears = true;
+            node.deaf_since = None;
+            node.excused = [now; KEYS];
+            raise(&mut node.floor, &deleted);
+            raise(&mut node.floor, &renewed);
+            drop(state);
+            core.subscribed();
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The one source of chance of a schedule.
-//! It is the generator SplitMix64, whose whole state is one number. Invariant: nothing of a schedule depends on any other
+//! It is the generator `SplitMix64`, whose whole state is one number. Invariant: nothing of a schedule depends on any other
 //! chance, so that a seed gives the same schedule everywhere.
 
 #[derive(Debug, Clone)]

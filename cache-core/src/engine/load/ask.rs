@@ -1,0 +1,262 @@
+//! What a load asks of the shared tier before its function runs: the entry, the nonces that it depends on, and the claim of
+//! the key. Invariant: nonces are known before the function begins, and a load without a claim stores nothing there.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::{Fetched, Found, Wanted};
+use super::run::Older;
+use super::{Begun, Run, Ticket, refresh_at};
+use crate::clock;
+use crate::flight::Outcome;
+use crate::memory::{Committed, Draft};
+use crate::remote::Remote;
+use crate::remote::guard::{Aim, Claim, Claimed};
+
+/// How often the key is looked at while a load of another process holds it: at first, and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(200);
+/// The loads of other processes that one call waits for.
+const MOST_WAITS: u32 = 2;
+/// The entries that may come while a key is being claimed and turn out to be of no use.
+const MOST_USELESS: u32 = 3;
+
+impl Ticket {
+    /// A load that replaces whatever is there.
+    pub(super) async fn replace(&self, names: &[String]) -> Run {
+        let core = &self.core;
+        let lead = core.memory.load_alone(self.hash, &self.key, &self.terms(names));
+        let mut run = Run::new(core, lead, Box::default());
+        let Some(remote) = core.shared(self.tier()) else {
+            run.generations = core.standing(names, true);
+            return run;
+        };
+        #[cfg(feature = "redis")]
+        core.listen();
+        run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
+        if let Some(claim) = self.claim(&run, Aim::Replace, Vec::new()) {
+            let key = core.full_key(&self.key);
+            run.flight.set_claimed(true);
+            let claimed = remote.claim(&key, &claim, &mut run.budget).await;
+            run.claimed = claimed == Ok(Claimed::Granted);
+        }
+        run
+    }
+
+    pub(super) fn commit(&self, run: &Run, mut draft: Draft) -> Committed {
+        if let Some(site) = self.site.filter(|site| site.refresh_ahead > 0) {
+            draft.refresh_at = refresh_at(&draft, site);
+        }
+        let committed = self.core.memory.commit(&run.flight, draft);
+        if committed == Committed::Stored {
+            self.link();
+        }
+        committed
+    }
+
+    /// Looks for the entry in the shared tier, and claims its key there. Nothing is given when the function is to run.
+    pub(super) async fn ask(&mut self, remote: &Remote, run: &mut Run, names: &[String]) -> Option<Begun> {
+        let core = Arc::clone(&self.core);
+        let wanted = self.wanted(names);
+        let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
+        #[cfg(test)]
+        core.memory.register_late(&run.flight);
+        let mut seen = Vec::new();
+        if let Some(begun) = self.consider(run, fetched, &mut seen) {
+            return Some(begun);
+        }
+        run.generations = core.standing(names, false);
+        if run.generations.iter().any(|snapshot| snapshot.nonce.is_none()) {
+            // What was told meanwhile may have missed something.
+            run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
+        }
+        let aim = if self.background { Aim::Refresh } else { Aim::Fill };
+        let mut claim = self.claim(run, aim, seen)?;
+        let full = core.full_key(&self.key);
+        let began = Instant::now();
+        let (mut waits, mut useless) = (0, 0);
+
+        loop {
+            if run.flight.outcome().is_some() {
+                return None;
+            }
+            // What is there is what an invalidation that Redis did not take yet is about.
+            if core.pending.covers(&self.key) {
+                return None;
+            }
+            // Until the answer is there, and if it never comes, the key may be held.
+            run.flight.set_claimed(true);
+            // Each look has a budget of its own, as most of the time is spent waiting for somebody else's load.
+            let answer = remote.claim(&full, &claim, &mut core.budget()).await;
+            match answer {
+                Ok(Claimed::Granted) => {
+                    run.claimed = true;
+                    run.alive = Instant::now();
+                    return None;
+                }
+                Ok(_) => run.flight.set_claimed(false),
+                Err(_) => {}
+            }
+            match answer {
+                Ok(Claimed::Granted) | Err(_) => return None,
+                // Everybody whom that failure concerns is served an older value, or runs for itself, and at once.
+                Ok(Claimed::Failed) => {
+                    if let Some(older) = self.stale_to_serve(run, self.stale_if_error) {
+                        run.end(Outcome::Stale(older.content.clone()));
+                        return Some(self.serve_stale(older.content));
+                    }
+                    return None;
+                }
+                Ok(Claimed::Found(bytes)) => {
+                    let wanted = self.wanted(names);
+                    let fetched = core
+                        .decode(remote, &self.key, bytes, &wanted, &mut run.budget)
+                        .await;
+                    if let Some(begun) = self.consider(run, fetched, &mut claim.seen) {
+                        return Some(begun);
+                    }
+                    useless += 1;
+                    if useless > MOST_USELESS {
+                        return None;
+                    }
+                }
+                Ok(Claimed::Held { by, left }) => {
+                    if self.background {
+                        return Some(Begun::Nothing);
+                    }
+                    if run.flight.alone {
+                        // It may be inside of the load that holds the key.
+                        return None;
+                    }
+                    if by != claim.waited {
+                        claim.waited = by;
+                        waits += 1;
+                        if waits > MOST_WAITS {
+                            return None;
+                        }
+                    }
+                    let so_far = began.elapsed();
+                    let soft = self
+                        .soft_deadline
+                        .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
+                    let window = self.window();
+                    let stale = run.stale.as_ref().map(|draft| Older::of(draft, window));
+                    if let Some(older) = stale.filter(|older| soft && clock::now() < older.until) {
+                        let lead = run.lead.take()?;
+                        return Some(self.serve_early(older, lead));
+                    }
+                    run.flight.is_polled();
+                    let look = (so_far / 8)
+                        .clamp(FIRST_LOOK, LAST_LOOK)
+                        .min(left.max(FIRST_LOOK));
+                    run.flight.until_called(look).await;
+                }
+            }
+        }
+    }
+
+    fn wanted<'a>(&'a self, names: &'a [String]) -> Wanted<'a> {
+        Wanted {
+            codec: self.codec,
+            version: self.site.map(|site| site.version),
+            names,
+            counters: &self.counters,
+        }
+    }
+
+    /// Whether what was read ends the search. `seen` becomes the head of an entry that this load is to replace.
+    fn consider(&mut self, run: &mut Run, fetched: Fetched, seen: &mut Vec<u8>) -> Option<Begun> {
+        match fetched.found {
+            Found::Fresh(draft) => {
+                let due = self
+                    .site
+                    .is_some_and(|site| self.background && clock::now() >= refresh_at(&draft, site));
+                if due {
+                    *seen = fetched.seen;
+                    return None;
+                }
+                let content = draft.content.clone();
+                if self.core.in_memory(self.tier()) {
+                    self.commit(run, draft);
+                }
+                self.counters.redis_hits.fetch_add(1, Relaxed);
+                run.end(Outcome::Loaded(content.clone()));
+                Some(Begun::Content(content))
+            }
+            Found::Stale(draft) => {
+                seen.clear();
+                let content = draft.content.clone();
+                let now = clock::now();
+                let within = |window: u64| now < draft.value_until.saturating_add(window);
+                if self.background && draft.retry_at > now {
+                    return Some(Begun::Nothing);
+                }
+                if draft.retry_at > now && within(self.stale_if_error) {
+                    run.end(Outcome::Stale(content.clone()));
+                    return Some(self.serve_stale(content));
+                }
+                let window = self.stale_while_revalidate();
+                if !self.background && within(window) {
+                    let older = Older::of(&draft, window);
+                    if self.core.in_memory(self.tier()) {
+                        self.commit(run, draft);
+                    }
+                    let lead = run.lead.take()?;
+                    return Some(self.serve_early(older, lead));
+                }
+                run.stale = Some(draft);
+                None
+            }
+            Found::Nothing => {
+                *seen = fetched.seen;
+                None
+            }
+        }
+    }
+
+    /// What the key is claimed with. Nothing where a generation is not known: the result could not be invalidated.
+    fn claim(&self, run: &Run, aim: Aim, seen: Vec<u8>) -> Option<Claim> {
+        let mut terms = Terms64::default();
+        terms.write(&self.site.map_or(0, |site| site.version).to_le_bytes());
+        if let Some(codec) = self.codec {
+            terms.write(&self.core.shape_of(codec).to_le_bytes());
+        }
+        for snapshot in &run.generations {
+            terms.write(snapshot.generation.name.as_bytes());
+            terms.write(&snapshot.nonce?.to_le_bytes());
+        }
+        Some(Claim {
+            token: run.token,
+            terms: terms.finish(),
+            lease: self.core.config.lease,
+            aim,
+            seen,
+            waited: 0,
+        })
+    }
+}
+
+/// The FNV-1a hash, which is the same in every process.
+struct Terms64(u64);
+
+impl Default for Terms64 {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Terms64 {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,356 @@
+//! A call that found nothing fresh in memory: joining or leading the load of its key, asking the shared tier, claiming the
+//! key there, and storing what the function gave. It knows no types. Invariants: a load is over for those who wait before
+//! the caller has its value; nothing is stored whose claim or generations do not stand; what is dropped on the way leaves
+//! neither a flight nor a claim behind.
+
+mod ask;
+mod run;
+mod settle;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::site::Site;
+use super::{Core, Tier};
+use crate::clock;
+use crate::codec::{Codec, Content, Value};
+use crate::engine::remove::generation;
+use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
+use crate::generations::fresh_nonce;
+use crate::memory::{Admission, Draft, Entry};
+use crate::stats::Counters;
+
+pub(crate) use run::Run;
+use run::{Older, Reserved, Waiting};
+
+/// What a call wants, once a hit is out of the question.
+pub(crate) struct Ticket {
+    pub(crate) core: Arc<Core>,
+    pub(crate) key: Arc<str>,
+    pub(crate) hash: u64,
+    /// The arguments of the function, for the short way to the entry.
+    pub(crate) arguments: Option<Box<[u8]>>,
+    pub(crate) counters: Arc<Counters>,
+    /// Nothing for calls on the manager.
+    pub(crate) site: Option<&'static Site>,
+    pub(crate) codec: Option<Codec>,
+    /// Load and store, whatever is there.
+    pub(crate) refresh: bool,
+    pub(crate) ttl: Option<Duration>,
+    /// How long past its TTL a value is served when the function fails, in milliseconds.
+    pub(crate) stale_if_error: u64,
+    /// The names that the entry can be invalidated by.
+    pub(crate) tags: Vec<String>,
+    /// Nobody waits for this call: it refreshes what its caller was served.
+    pub(crate) background: bool,
+    /// The lead of a load whose caller has been served.
+    pub(crate) lead: Option<Reserved>,
+    /// When the caller is served an older value, if there is one.
+    pub(crate) soft_deadline: Option<tokio::time::Instant>,
+}
+
+/// How a call goes on.
+pub(crate) enum Begun {
+    /// With a value that is there.
+    Content(Content),
+    /// With an older value, while a load goes on in the background.
+    Early(Content),
+    /// With another call's error.
+    Failed(Arc<dyn Any + Send + Sync>),
+    /// With its own run of the function.
+    Run(Box<Run>),
+    /// Not at all: another process refreshes what the caller was served.
+    Nothing,
+}
+
+/// What the caller's run of the function gave.
+pub(crate) enum Loaded {
+    Value {
+        value: Value,
+        size: usize,
+        verdict: Verdict,
+    },
+    Absent,
+    Failed(Option<Arc<dyn Any + Send + Sync>>),
+}
+
+/// Whether and for how long a value is stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    store: bool,
+    ttl: Option<Duration>,
+}
+
+impl Verdict {
+    /// It is stored for the TTL of the function.
+    pub const fn store() -> Self {
+        Self {
+            store: true,
+            ttl: None,
+        }
+    }
+
+    /// Unless `accepted` is false.
+    pub const fn only_if(mut self, accepted: bool) -> Self {
+        self.store = accepted;
+        self
+    }
+
+    /// For this long.
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+}
+
+impl Ticket {
+    /// A ticket for a key, with nothing said.
+    pub(crate) fn new(core: &Arc<Core>, key: Arc<str>, hash: u64, counters: &Arc<Counters>) -> Self {
+        Self {
+            core: Arc::clone(core),
+            key,
+            hash,
+            arguments: None,
+            counters: Arc::clone(counters),
+            site: None,
+            codec: None,
+            refresh: false,
+            ttl: None,
+            stale_if_error: 0,
+            tags: Vec::new(),
+            background: false,
+            lead: None,
+            soft_deadline: None,
+        }
+    }
+
+    fn tier(&self) -> Tier {
+        self.site.map_or(Tier::Both, |site| site.tier)
+    }
+
+    fn stale_while_revalidate(&self) -> u64 {
+        self.site.map_or(0, |site| site.stale_while_revalidate)
+    }
+
+    /// How long past its TTL a value is served for whatever reason.
+    fn window(&self) -> u64 {
+        self.stale_if_error.max(self.stale_while_revalidate())
+    }
+
+    /// What the entry can be invalidated by: its function, its namespace, its tags.
+    fn names(&self) -> Vec<String> {
+        let Some(site) = self.site else {
+            return Core::names_of(&self.key, &self.tags);
+        };
+        let namespace = self.key.split(':').next().unwrap_or_default();
+        let mut names = Vec::with_capacity(2 + self.tags.len());
+        names.push(generation::of_function(site.path, site.template, namespace));
+        names.push(generation::of_namespace(namespace));
+        names.extend(self.tags.iter().map(|tag| generation::of_tag(tag)));
+        names
+    }
+
+    fn terms(&self, names: &[String]) -> Terms {
+        Terms {
+            generations: self.core.standing(names, false),
+            token: if self.core.shared(self.tier()).is_some() {
+                fresh_nonce()
+            } else {
+                0
+            },
+        }
+    }
+
+    /// What memory has that is not fresh, but may be served for up to `window` milliseconds past its TTL.
+    fn stale_in_memory(&self, window: u64) -> Option<Older> {
+        let now = clock::now();
+        let held = self.core.memory.any(self.hash, &self.key, |entry| {
+            (entry.value_until <= now
+                && now < entry.value_until.saturating_add(window)
+                && self.may_be_served(entry, &self.names()))
+            .then(|| Older {
+                content: entry.content.clone(),
+                until: entry.value_until.saturating_add(window),
+                retry_at: entry.retry_at(),
+            })
+        });
+        held.flatten()
+    }
+
+    fn serve_stale(&self, content: Content) -> Begun {
+        self.count_stale();
+        Begun::Content(content)
+    }
+
+    fn count_stale(&self) {
+        self.counters.stale_served.fetch_add(1, Relaxed);
+        tracing::debug!(
+            function = self.site.map(Site::path),
+            stale = true,
+            "a value past its TTL is served"
+        );
+    }
+
+    /// Finds out how the call goes on. The first of several gets to run its function.
+    pub(crate) async fn begin(&mut self) -> Begun {
+        let core = Arc::clone(&self.core);
+        let names = self.names();
+        if self.refresh {
+            self.counters.misses.fetch_add(1, Relaxed);
+            return Begun::Run(Box::new(self.replace(&names).await));
+        }
+        let window = self.window();
+        if !self.background && window > 0 {
+            // The function has just failed; it is left in peace for a while.
+            let stale = self.stale_in_memory(window);
+            if let Some(older) = stale.filter(|older| older.retry_at > clock::now()) {
+                return self.serve_stale(older.content);
+            }
+        }
+        let lead = match self.lead.take().and_then(|mut reserved| reserved.lead.take()) {
+            Some(lead) => lead,
+            None => match self.board(&core, &names).await {
+                Ok(lead) => lead,
+                Err(begun) => return begun,
+            },
+        };
+        let window = self.stale_while_revalidate();
+        if !self.background
+            && window > 0
+            && let Some(older) = self.stale_in_memory(window)
+        {
+            return self.serve_early(older, lead);
+        }
+        let generations = core.standing(&names, true);
+        let mut run = Run::new(&core, lead, generations);
+        if let Some(remote) = core.shared(self.tier()) {
+            #[cfg(feature = "redis")]
+            core.listen();
+            if let Some(begun) = self.ask(remote, &mut run, &names).await {
+                return begun;
+            }
+            // The leader in whose place this one came may have ended after all.
+            if let Some(outcome) = run.flight.outcome() {
+                core.release(&run.flight);
+                return self.follow(outcome);
+            }
+        }
+        if !self.background {
+            self.counters.misses.fetch_add(1, Relaxed);
+        }
+        Begun::Run(Box::new(run))
+    }
+
+    /// Serves an older value; the load goes on without its caller.
+    fn serve_early(&mut self, older: Older, lead: Lead) -> Begun {
+        lead.flight().offer(older.content.clone(), older.until);
+        self.count_stale();
+        self.lead = Some(Reserved {
+            core: Arc::clone(&self.core),
+            lead: Some(lead),
+        });
+        self.background = true;
+        Begun::Early(older.content)
+    }
+
+    /// Takes the lead of the load, or waits for the one who has it.
+    async fn board(&self, core: &Arc<Core>, names: &[String]) -> Result<Lead, Begun> {
+        let mut fresh_wanted = core.in_memory(self.tier()) && !self.background;
+        let terms = self.terms(names);
+        loop {
+            match core.memory.admit(self.hash, &self.key, fresh_wanted, &terms) {
+                Admission::Ready => {
+                    let held = core.memory.fresh(self.hash, &self.key, |entry| {
+                        self.may_be_served(entry, names).then(|| entry.content.clone())
+                    });
+                    match held {
+                        Some(Some(content)) => {
+                            self.link();
+                            self.counters.hit(crate::stats::LaneLease::SHARED);
+                            return Err(Begun::Content(content));
+                        }
+                        Some(None) => fresh_wanted = false,
+                        None => {}
+                    }
+                }
+                Admission::Joined(Joined::Lead(lead)) => return Ok(lead),
+                Admission::Joined(Joined::Wait(waiter)) => {
+                    let waiting = Waiting {
+                        core,
+                        waiter: Some(waiter),
+                    };
+                    if self.background {
+                        return Err(Begun::Nothing);
+                    }
+                    let Some(waiter) = &waiting.waiter else { continue };
+                    let takes_older = self.window() > 0;
+                    match waiter.wait(core.config.lease, takes_older).await {
+                        Ok(outcome) => {
+                            self.counters.misses.fetch_add(1, Relaxed);
+                            return Err(self.follow(outcome));
+                        }
+                        Err(lead) => return Ok(lead),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What another call's run means for this one.
+    fn follow(&self, outcome: Outcome) -> Begun {
+        match outcome {
+            Outcome::Loaded(content) => {
+                self.counters.coalesced.fetch_add(1, Relaxed);
+                Begun::Content(content)
+            }
+            Outcome::Stale(content) if self.window() > 0 => self.serve_stale(content),
+            Outcome::Failed(error) => {
+                self.counters.coalesced.fetch_add(1, Relaxed);
+                Begun::Failed(error)
+            }
+            // An older value is for those who take one.
+            Outcome::FailedAlone | Outcome::Stale(_) => Begun::Run(self.alone()),
+            Outcome::Panicked(message) => panic_again(&message),
+        }
+    }
+
+    /// A run that nobody shares.
+    pub(crate) fn alone(&self) -> Box<Run> {
+        let names = self.names();
+        let terms = self.terms(&names);
+        let lead = self.core.memory.load_alone(self.hash, &self.key, &terms);
+        Box::new(Run::new(&self.core, lead, terms.generations))
+    }
+
+    /// Whether an entry in memory can be invalidated by all that this call's function can be invalidated by.
+    fn may_be_served(&self, entry: &Entry, names: &[String]) -> bool {
+        let has = |name: &str| {
+            let mut held = entry.generations.iter();
+            held.any(|snapshot| *snapshot.generation.name == *name)
+        };
+        (self.site.is_some() && Arc::ptr_eq(&entry.owner, &self.counters)) || super::is_meant_for(has, names)
+    }
+
+    /// Has the arguments of this call lead to the entry from here on.
+    fn link(&self) {
+        if let Some(arguments) = &self.arguments {
+            let memory = &self.core.memory;
+            memory.link(arguments, self.hash, &self.key, &self.counters);
+        }
+    }
+}
+
+/// So many millionths of a duration.
+fn part_of(duration: u64, millionths: u64) -> u64 {
+    u64::try_from(u128::from(duration) * u128::from(millionths) / 1_000_000).unwrap_or(u64::MAX)
+}
+
+/// When a value is to be refreshed though it is fresh.
+fn refresh_at(draft: &Draft, site: &Site) -> u64 {
+    let ttl = draft.value_until.saturating_sub(draft.born);
+    draft
+        .born
+        .saturating_add(part_of(ttl, u64::from(site.refresh_ahead)))
+}
