@@ -27,9 +27,11 @@ struct Broken(u32);
 
 async fn load(key: &str) -> Result<String, Broken> {
     let run = RUNS.fetch_add(1, SeqCst) + 1;
+    // Before anybody hears that it has begun, and lets the next one go.
+    let held = HOLD.load(SeqCst);
     println!("load {key} {run}");
     ENTERED.notify_one();
-    if HOLD.load(SeqCst) {
+    if held {
         GATE.acquire().await.expect("never closed").forget();
     }
     let end = END.lock().expect("not poisoned").clone();
