@@ -77,6 +77,23 @@ fn t1_past_the_window_of_staleness_the_error_comes_each_time() {
 }
 
 #[test]
+fn t1_the_window_is_that_of_the_call() {
+    let crew = Crew::of(shared(), &[]);
+    let [a, b] = crew.workers(["a", "b"]);
+    assert_eq!(a.ask(FETCH), "a1");
+    b.ask("end fail");
+    until("a shorter window is over", || {
+        let left: u64 = crew
+            .redis(&["PTTL", &crew.key("doc:1")])
+            .parse()
+            .expect("a number");
+        left < 3_600_000 - 100
+    });
+    assert_eq!(b.ask("fetch doc:1 ttl=50 stale=100 tag=t"), "error 1");
+    assert_eq!(b.ask(FETCH), "a1");
+}
+
+#[test]
 fn t2_what_is_invalidated_is_not_served_stale() {
     let crew = Crew::of(shared(), &[]);
     let [a, b] = crew.workers(["a", "b"]);
@@ -183,6 +200,25 @@ fn t3_a_background_refresh_of_a_process_that_dies_is_taken_over() {
         "{:?}",
         died.elapsed()
     );
+}
+
+#[test]
+fn t3_a_background_refresh_that_failed_is_not_repeated_by_another_process() {
+    let crew = Crew::of(shared(), &[]);
+    let [a, b] = crew.workers(["a", "b"]);
+    assert_eq!(a.ask("early 1"), "a1");
+    until_stale(&a, "early:1");
+    for worker in [&a, &b] {
+        worker.ask("end fail");
+    }
+    assert_eq!(a.ask("early 1"), "a1");
+    until("it has failed", || {
+        crew.redis(&["GETRANGE", &crew.key("early:1"), "41", "41"]) == "\u{2}"
+    });
+    for _ in 0..50 {
+        assert_eq!(b.ask("early 1"), "a1");
+    }
+    assert_eq!((a.runs(), b.runs()), (2, 0));
 }
 
 #[test]

@@ -85,7 +85,9 @@ async fn s3_when_the_leader_is_dropped_another_takes_over() {
     let waiters = [spawn(), spawn()];
     settle().await;
     leader.abort();
-    gate.entered.notified().await;
+    // Nobody waits for the lease, which is ten seconds.
+    let entered = tokio::time::timeout(Duration::from_secs(5), gate.entered.notified());
+    entered.await.expect("at once");
     gate.open(1);
     for waiter in waiters {
         assert_eq!(waiter.await.expect("no panic"), 2);

@@ -48,6 +48,8 @@ fn allow(server: &RedisServer, rights: &[&str]) {
 
 async fn redis_only(url: &str) -> CacheManager {
     let builder = CacheManager::builder().redis_url(url).backend(BackendMode::Redis);
+    // Nonces are asked for again and again.
+    let builder = builder.memory_ttl(Duration::from_millis(1));
     builder.build().await.expect("a cache")
 }
 
@@ -85,6 +87,34 @@ async fn l4_what_redis_refused_to_invalidate_is_not_read_from_it() {
         for cache in [&cache, &redis_only(&url).await] {
             assert_eq!(cache.scope(name(1)).await, new, "{how}");
         }
+    }
+}
+
+#[tokio::test]
+async fn g1_a_load_before_an_invalidation_that_redis_refused_is_not_stored() {
+    let (server, url) = server_for(&["&*"]);
+    for how in WAYS {
+        let (cache, other) = (redis_only(&url).await, redis_only(&server.url()).await);
+        let (entered, go) = (Notify::new(), Notify::new());
+        let loading = cache.get_or_fetch("shop:1:name", || async {
+            entered.notify_one();
+            go.notified().await;
+            Ok::<u32, ()>(1)
+        });
+        let invalidating = async {
+            entered.notified().await;
+            allow(&server, &["-del", "-unlink"]);
+            invalidate(&cache, how).await;
+            go.notify_one();
+        };
+        let (loaded, ()) = tokio::join!(loading.tags(["city"]).into_future(), invalidating);
+        assert_eq!(loaded, Ok(1), "{how}");
+        assert!(pending(&cache).await > 0, "{how}");
+        // Redis would have taken it.
+        assert_eq!(other.get::<u32>("shop:1:name").await, None, "{how}");
+        allow(&server, &["+del", "+unlink"]);
+        until("nothing is pending", async || pending(&cache).await == 0).await;
+        server.cli(&["FLUSHALL"]);
     }
 }
 
@@ -183,5 +213,53 @@ async fn l3_a_user_who_may_not_publish_has_a_cache_all_the_same() {
         .await
         .expect("in time");
     assert_eq!((failed, loaded), (Err("broken"), Ok(2)));
+    assert_eq!((pending(&one).await, pending(&two).await), (0, 0));
+}
+
+#[tokio::test]
+async fn g5_of_two_nonces_that_come_at_once_all_keep_the_last() {
+    let server = RedisServer::start();
+    let cache = async || {
+        let builder = CacheManager::builder().redis_url(server.url());
+        builder
+            .op_budget(Duration::from_secs(5))
+            .build()
+            .await
+            .expect("a cache")
+    };
+    let (one, two, three) = (cache().await, cache().await, cache().await);
+    // From here on the scripts are known.
+    one.set("k", &0).tags(["t"]).await.expect("stored");
+    let waiting = |count: usize| {
+        let clients = server.cli(&["CLIENT", "LIST"]);
+        clients
+            .lines()
+            .filter(|client| client.contains(" flags=b "))
+            .count()
+            == count
+    };
+    // Both have replaced it for themselves before Redis takes that of the first.
+    server.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let first = async {
+        until("none waits", async || waiting(0)).await;
+        one.invalidate_tag("t").await;
+    };
+    let second = async {
+        until("the first waits", async || waiting(1)).await;
+        two.invalidate_tag("t").await;
+    };
+    let resumed = async {
+        until("both wait", async || waiting(2)).await;
+        server.cli(&["CLIENT", "UNPAUSE"]);
+    };
+    tokio::join!(first, second, resumed);
+    // One that kept another nonce would store what nobody else takes.
+    for (cache, value) in [(&one, 1), (&two, 2)] {
+        until("all agree", async || {
+            cache.set("k", &value).tags(["t"]).await.expect("stored");
+            three.get("k").await == Some(value)
+        })
+        .await;
+    }
     assert_eq!((pending(&one).await, pending(&two).await), (0, 0));
 }

@@ -232,6 +232,31 @@ async fn t4_memory_never_outlives_redis() {
     assert_eq!(two.get::<u8>("short").await, None);
 }
 
+#[cache_result(key = "text:{id}", skip(length, again), refresh = again)]
+async fn text(id: u64, length: usize, again: bool) -> String {
+    let _ = (id, again);
+    "x".repeat(length)
+}
+
+#[tokio::test]
+async fn a_refresh_that_redis_may_not_hold_takes_what_is_there_away() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let builder = CacheManager::builder()
+        .redis_url(server.url())
+        .key_prefix(&prefix);
+    let cache = builder.max_value_bytes(100).build().await.expect("a cache");
+    assert_eq!(cache.scope(text(1, 10, false)).await.len(), 10);
+    assert_eq!(cache.scope(text(1, 200, true)).await.len(), 200);
+    let gone = async {
+        while tiered(server, &prefix).await.exists("text:1").await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), gone)
+        .await
+        .expect("it goes");
+}
+
 #[tokio::test]
 async fn large_values_are_compressed_in_redis() {
     let (server, prefix) = (shared(), unique_prefix());

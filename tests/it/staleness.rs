@@ -116,6 +116,21 @@ async fn t1_past_the_window_the_error_comes_and_nothing_is_throttled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn t1_the_window_is_that_of_the_call() {
+    let cache = CacheManager::in_memory();
+    let fetch = async |source: Result<u32, Failure>, window: u64| {
+        let fetch = cache
+            .get_or_fetch("k", || async move { source })
+            .ttl(Duration::from_secs(10));
+        fetch.stale_if_error(Duration::from_secs(window)).await
+    };
+    assert_eq!(fetch(Ok(1), 60).await, Ok(1));
+    seconds(30).await;
+    assert_eq!(fetch(Err(Failure::Broken), 15).await, Err(Failure::Broken));
+    assert_eq!(fetch(Err(Failure::Broken), 30).await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn t2_what_was_invalidated_is_not_served_stale() {
     for how in 0..4 {
         let (cache, source) = setup();

@@ -169,6 +169,38 @@ fn g3_an_older_load_does_not_replace_the_result_of_a_newer_one() {
 }
 
 #[test]
+fn g3_what_was_read_does_not_replace_what_was_loaded_after_it() {
+    let store = store(EvictionPolicy::Lru, 100, None, None);
+    let hash = store.hash("k");
+    let born = |born: u64, read: bool| Draft {
+        born,
+        read,
+        ..draft(1)
+    };
+    let loader = store.load_alone(hash, "k", &Terms::default());
+    let reader = store.load_alone(hash, "k", &Terms::default());
+    assert_eq!(store.commit(loader.flight(), born(20, false)), Committed::Stored);
+    // It began later, but what it has read is older.
+    assert_eq!(store.commit(reader.flight(), born(10, true)), Committed::Outrun);
+    assert_eq!(store.commit(reader.flight(), born(30, true)), Committed::Stored);
+}
+
+/// An invalidation finds it no more.
+#[test]
+fn g1_a_flight_that_has_landed_stores_nothing() {
+    let store = store(EvictionPolicy::Lru, 100, None, None);
+    let hash = store.hash("k");
+    let lead = store.load_alone(hash, "k", &Terms::default());
+    store.land(lead.flight());
+    assert_eq!(store.commit(lead.flight(), draft(1)), Committed::Refused);
+    let lead = store.load_alone(hash, "k", &Terms::default());
+    let flight = Arc::clone(lead.flight());
+    drop(lead);
+    assert!(store.land_if_idle(&flight));
+    assert_eq!(store.commit(&flight, draft(1)), Committed::Refused);
+}
+
+#[test]
 fn flights_are_forgotten_when_they_have_landed() {
     let store = store(EvictionPolicy::Lru, 100, None, None);
     let hash = store.hash("k");
