@@ -347,6 +347,27 @@ mod tests {
     }
 
     #[test]
+    fn f1_an_entry_of_another_codec_is_none() {
+        let mut bytes = stored(Some(b"1".to_vec())).write("k", 0);
+        bytes[4] = JSON + 1;
+        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Foreign));
+    }
+
+    #[test]
+    fn f3_an_entry_longer_than_it_says_is_none() {
+        let mut bytes = stored(Some(b"1".to_vec())).write("k", 0);
+        bytes.push(b' ');
+        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Foreign));
+    }
+
+    #[cfg(feature = "compression")]
+    #[test]
+    fn f2_a_short_body_gets_no_long_buffer() {
+        // A buffer of this length cannot be had.
+        assert_eq!(decompress(&[0; 10], usize::MAX), Err(Unreadable::Compression));
+    }
+
+    #[test]
     fn t1_an_entry_knows_when_its_function_may_be_tried_again() {
         let entry = Stored {
             retry_at: 99,

@@ -311,6 +311,38 @@ async fn s7_an_error_is_not_stored() {
     assert_eq!(fails_cloneable(&cache, &gate, 1).await, Err(CloneError(2)));
 }
 
+#[cache_result(key = "first_fails:{id}", skip(cache, gate), manager = cache)]
+async fn first_fails(cache: &CacheManager, gate: &Gate, id: u64) -> Result<u32, CloneError> {
+    let _ = (cache, id);
+    match gate.pass().await {
+        1 => Err(CloneError(1)),
+        run => Ok(run),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s4_the_failure_of_a_leader_that_was_replaced_is_its_own() {
+    let builder = CacheManager::builder().lease(Duration::from_secs(3));
+    let (cache, gate) = (builder.build().await.expect("a cache"), Arc::new(Gate::default()));
+    let mut stuck = Box::pin(first_fails(&cache, &gate, 1));
+    assert!(poll_once(&mut stuck).await.is_none());
+    let others = [1, 2].map(|_| {
+        let (cache, gate) = (cache.clone(), gate.clone());
+        tokio::spawn(async move { first_fails(&cache, &gate, 1).await })
+    });
+    // One of them takes over.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(gate.runs(), 2);
+    gate.open(1);
+    assert_eq!(stuck.await, Err(CloneError(1)));
+    settle().await;
+    gate.open(1);
+    for other in others {
+        assert_eq!(other.await.expect("no panic"), Ok(2));
+    }
+    assert_eq!(gate.runs(), 2);
+}
+
 #[invalidate_cache(gated(id), manager = cache)]
 async fn change(cache: &CacheManager, id: u64) {
     let _ = (cache, id);

@@ -140,6 +140,19 @@ async fn l4_a_call_after_an_outage_does_not_see_what_was_invalidated_in_it() {
     }
 }
 
+#[tokio::test]
+async fn g2_an_invalidation_holds_in_its_own_process_though_nothing_is_heard() {
+    let (_server, url) = server_for(&["resetchannels"]);
+    let cache = CacheManager::connect(url).await.expect("a cache");
+    for how in WAYS {
+        let old = VERSION.load(SeqCst);
+        assert_eq!(cache.scope(name(1)).await, old, "{how}");
+        let new = VERSION.fetch_add(1, SeqCst) + 1;
+        invalidate(&cache, how).await;
+        assert_eq!(cache.scope(name(1)).await, new, "{how}");
+    }
+}
+
 /// Redis may have taken one whose answer was lost, and another process may have invalidated since: the same nonce once
 /// more would bring back what was stored between the two.
 #[tokio::test]

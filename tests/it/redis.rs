@@ -232,6 +232,22 @@ async fn t4_memory_never_outlives_redis() {
     assert_eq!(two.get::<u8>("short").await, None);
 }
 
+#[cache_result(key = "tagged:{id}", tags = ["shelf"])]
+async fn tagged(id: u64) -> u64 {
+    id
+}
+
+#[tokio::test]
+async fn g4_an_entry_without_the_tags_of_its_reader_is_not_served_to_it() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let (one, two) = (tiered(server, &prefix).await, tiered(server, &prefix).await);
+    one.set("tagged:1", &7_u64).await.expect("stored");
+    one.set("tagged:2", &7_u64).tags(["shelf"]).await.expect("stored");
+    // The first could not be invalidated by what the function can be invalidated by.
+    assert_eq!(two.scope(tagged(1)).await, 1);
+    assert_eq!(two.scope(tagged(2)).await, 7);
+}
+
 #[cache_result(key = "text:{id}", skip(length, again), refresh = again)]
 async fn text(id: u64, length: usize, again: bool) -> String {
     let _ = (id, again);

@@ -2,7 +2,14 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::task::Poll;
+use std::time::Duration;
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 use crate::CacheManager;
 
@@ -56,4 +63,56 @@ async fn nothing_is_left_of_keys_that_are_gone() {
     assert!(cache.stats().total.loads >= u64::from(keys()) / 2);
     cache.invalidate_tag("all").await;
     assert_eq!(cache.get::<u32>(format!("k:{}", keys() - 1)).await, None);
+}
+
+/// Counts the events that say that something is stale.
+struct Stale(Arc<AtomicU32>);
+
+struct Fields<'a>(&'a AtomicU32);
+
+impl Visit for Fields<'_> {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0
+            .fetch_add(u32::from(value && field.name() == "stale"), SeqCst);
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+impl Subscriber for Stale {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut Fields(&self.0));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn t1_a_stale_value_is_marked_in_tracing() {
+    let told = Arc::new(AtomicU32::new(0));
+    let _listening = tracing::subscriber::set_default(Stale(Arc::clone(&told)));
+    let cache = CacheManager::in_memory();
+    for (source, expected) in [(Ok(1), 0), (Ok(2), 0), (Err("broken"), 1)] {
+        let fetch = cache.get_or_fetch("k", || async move { source });
+        let fetch = fetch
+            .ttl(Duration::from_secs(10))
+            .stale_if_error(Duration::from_secs(60));
+        assert_eq!(fetch.await, Ok(1));
+        assert_eq!(told.load(SeqCst), expected);
+        tokio::time::advance(Duration::from_secs(6)).await;
+    }
 }

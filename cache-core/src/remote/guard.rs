@@ -263,3 +263,19 @@ pub(crate) fn discard(current: Option<&[u8]>, seen: &[u8]) -> Change {
         _ => Change::Keep,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f1_what_cannot_be_read_is_removed_only_if_it_is_still_there() {
+        assert_eq!(discard(Some(b"junk"), b"junk"), Change::Delete);
+        assert_eq!(discard(Some(b"other"), b"junk"), Change::Keep);
+        assert_eq!(discard(None, b"junk"), Change::Keep);
+        // Of what is longer than a head, the head tells.
+        let long = [7; HEAD + 1];
+        assert_eq!(discard(Some(&long), &long[..HEAD]), Change::Delete);
+        assert_eq!(discard(Some(&[8; HEAD + 1]), &long[..HEAD]), Change::Keep);
+    }
+}
