@@ -189,6 +189,7 @@ fn t3_a_background_refresh_of_a_process_that_dies_is_taken_over() {
     let [a, b] = crew.workers(["a", "b"]);
     assert_eq!(a.ask("early 1"), "a1");
     until_stale(&a, "early:1");
+    a.until("load early:1");
     a.ask("hold");
     assert_eq!(a.ask("early 1"), "a1");
     a.until("load early:1");
