@@ -258,6 +258,8 @@ async fn s2_a_claim_whose_answer_is_lost_is_given_back() {
     let builder = CacheManager::builder()
         .redis_url(server.url())
         .lease(Duration::from_secs(60));
+    // Enough for a busy machine, and less than it takes until a release is given up.
+    let builder = builder.op_budget(Duration::from_millis(500));
     let cache = builder
         .backend(BackendMode::Redis)
         .build()
