@@ -35,14 +35,7 @@ mod memory;
 mod planted;
 mod remote;
 #[cfg(all(test, feature = "redis"))]
-#[expect(
-    clippy::similar_names,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::needless_range_loop,
-    clippy::struct_field_names,
-    reason = "a model in a test, where a failure is a panic"
-)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 mod sim;
 mod stats;
 mod sync;

@@ -235,7 +235,7 @@ impl State {
     fn need(&mut self, process: &Process, key: usize) -> u64 {
         let now = self.now();
         let core = process.core();
-        let name = &self.setup.keys[key].key;
+        let name = &self.setup.keys[key].text;
         let held = core.memory.any(core.memory.hash(name), name, |_| ()).is_some();
         let node = &self.nodes[process.node];
         let mut need = node.floor[key];

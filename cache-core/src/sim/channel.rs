@@ -41,17 +41,17 @@ impl State {
 
     fn send(&mut self, node: usize, delay: u64, news: Option<News>, floors: Floors) {
         let now = self.now();
-        let node = &mut self.nodes[node];
-        let at = node.last_note.max(now + delay);
-        node.last_note = at;
-        let note = Note {
+        let receiver = &mut self.nodes[node];
+        let at = receiver.last_note.max(now + delay);
+        receiver.last_note = at;
+        let message = Note {
             at,
-            epoch: node.epoch,
+            epoch: receiver.epoch,
             news,
             floors,
         };
-        if let Some(line) = &node.line {
-            let _ = line.send(note);
+        if let Some(line) = &receiver.line {
+            let _ = line.send(message);
         }
     }
 
@@ -74,10 +74,10 @@ fn shown(news: &News) -> &str {
 
 /// Starts the listener of a process.
 pub(super) fn listen(world: &Arc<World>, node: usize) {
-    let (line, heard) = unbounded_channel();
+    let (sender, heard) = unbounded_channel();
     let mut state = world.lock();
     let life = state.nodes[node].life;
-    state.nodes[node].line = Some(line);
+    state.nodes[node].line = Some(sender);
     drop(state);
     tokio::spawn(deliver(Arc::clone(world), node, life, heard));
 }

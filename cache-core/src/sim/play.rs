@@ -49,13 +49,13 @@ pub(super) fn play(seed: u64, traced: bool) -> Result<Tally, Failure> {
             tasks: Vec::new(),
         };
         stage.run(&ops).await;
-        let mut state = world.lock();
-        state.closing = true;
+        let mut end = world.lock();
+        end.closing = true;
         let tally = Tally {
             ops: ops.len(),
-            loads: state.loads.len(),
+            loads: end.loads.len(),
         };
-        (tally, state.failure.take(), state.take_trace())
+        (tally, end.failure.take(), end.take_trace())
     });
     drop(runtime);
     text.map_or(Ok(tally), |text| Err(Failure { text, trace }))
@@ -242,10 +242,11 @@ async fn invalidate(process: Process, target: Target) {
         let names = names_of(&state.setup, target);
         let mut floors: Floors = [0; KEYS];
         let now = state.now();
-        for index in 0..state.setup.keys.len() {
-            if is_meant(&state.setup, target, index) {
+        let setup = Arc::clone(&state.setup);
+        for (index, floor) in floors.iter_mut().enumerate().take(setup.keys.len()) {
+            if is_meant(&setup, target, index) {
                 state.source[index] += 1;
-                floors[index] = state.source[index];
+                *floor = state.source[index];
                 state.nodes[process.node].excused[index] = now;
             }
         }
@@ -291,7 +292,7 @@ fn is_meant(setup: &Setup, target: Target, index: usize) -> bool {
 
 fn names_of(setup: &Setup, target: Target) -> Vec<Name> {
     match target {
-        Target::Key(key) => vec![Name::Key(setup.keys[key].key.clone())],
+        Target::Key(key) => vec![Name::Key(setup.keys[key].text.clone())],
         Target::Tag => vec![Name::tag(TAG)],
         Target::Space(key) => vec![Name::matching(format!("{}:*", SPACES[setup.keys[key].site]))],
         Target::Function(key) => {

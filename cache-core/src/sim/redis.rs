@@ -166,8 +166,8 @@ impl State {
             let name = news.name.split_once(' ');
             let nonce = name.and_then(|(nonce, _)| self.nonces.get(&nonce.parse().ok()?));
             let meant = match news.kind {
-                b'k' => key.key == news.name,
-                b'p' => glob::matches(news.name.as_bytes(), key.key.as_bytes()),
+                b'k' => key.text == news.name,
+                b'p' => glob::matches(news.name.as_bytes(), key.text.as_bytes()),
                 b'a' => true,
                 b'g' => name.is_some_and(|(_, name)| key.names.iter().any(|other| other == name)),
                 _ => false,

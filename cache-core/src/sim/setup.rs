@@ -50,7 +50,7 @@ pub(super) struct Key {
     pub(super) site: usize,
     pub(super) id: u64,
     pub(super) tagged: bool,
-    pub(super) key: String,
+    pub(super) text: String,
     /// As Redis has it.
     pub(super) full: String,
     /// The generations of its entry.
@@ -139,7 +139,7 @@ impl Setup {
 
 fn key(site: usize, id: u64, tagged: bool) -> Key {
     let space = SPACES[site];
-    let key = format!("{space}:{id}");
+    let text = format!("{space}:{id}");
     let mut names = vec![
         generation::of_function(SITES[site].path, SITES[site].template, space),
         generation::of_namespace(space),
@@ -151,8 +151,8 @@ fn key(site: usize, id: u64, tagged: bool) -> Key {
         site,
         id,
         tagged,
-        full: format!("{PREFIX}{key}"),
-        key,
+        full: format!("{PREFIX}{text}"),
+        text,
         names,
     }
 }
