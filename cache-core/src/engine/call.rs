@@ -257,15 +257,12 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     /// As [`load`](Self::load), of a function that may go on after its caller has its value.
-    pub async fn load_in_background<V>(
-        mut self,
-        mut load: Pin<Box<dyn Future<Output = S::Ret> + Send>>,
-        verdict: V,
-    ) -> S::Ret
+    pub async fn load_in_background<F, V>(mut self, mut load: Pin<Box<F>>, verdict: V) -> S::Ret
     where
         S: 'static,
         S::Ret: Send + 'static,
         H: 'static,
+        F: Future<Output = S::Ret> + Send + ?Sized + 'static,
         V: Fn(&S::Value) -> Verdict + Send + 'static,
     {
         if let Some(ret) = self.served.take() {
@@ -290,11 +287,10 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     /// What is left of a call whose caller has been served.
-    async fn go_on(
-        mut self,
-        mut load: Pin<Box<dyn Future<Output = S::Ret> + Send>>,
-        verdict: Judge<S::Value>,
-    ) {
+    async fn go_on<F>(mut self, mut load: Pin<Box<F>>, verdict: Judge<S::Value>)
+    where
+        F: Future<Output = S::Ret> + Send + ?Sized,
+    {
         std::future::poll_fn(move |context| {
             self.poll(context, &mut |context| load.as_mut().poll(context), &*verdict)
                 .map(drop)
