@@ -8,7 +8,9 @@ use std::sync::Arc;
 use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 
 use super::ops::{Call, Outcome};
-use super::setup::{DEGRADED_TTL, IN_BACKGROUND, MEMORY_TTL, SITES, SPACES, TAG, WINDOWS, Weather};
+use super::setup::{
+    DEGRADED_TTL, IN_BACKGROUND, MEMORY_TTL, OP_BUDGET, SITES, SPACES, TAG, WINDOWS, Weather,
+};
 use super::world::{Load, State, World};
 use crate::engine::Core;
 use crate::engine::call::{Mode, lookup};
@@ -136,6 +138,12 @@ async fn one<H: Share<Ret> + 'static>(process: Process, call: Call) {
         state.say(|_| format!("n{node} call of key {}, needs version {need}: {call:?}", call.key));
         (need, state.now())
     };
+    // A load that it joins may have read in Redis before, what was fresh then.
+    let on_its_way = if process.core().memory.is_loading(&key.text) {
+        2 * OP_BUDGET
+    } else {
+        0
+    };
     let render = |out: &mut KeyWriter| {
         out.literal(SPACES[key.site]);
         out.literal(":");
@@ -170,7 +178,7 @@ async fn one<H: Share<Ret> + 'static>(process: Process, call: Call) {
     };
     let mut state = world.lock();
     match ret {
-        Ok(value) => state.judge(node, call.key, value, began, need),
+        Ok(value) => state.judge(node, call.key, value, began - on_its_way.min(began), need),
         Err(error) => state.say(|_| format!("n{node} call of key {}: {error:?}", call.key)),
     }
 }
