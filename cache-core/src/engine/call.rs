@@ -292,8 +292,14 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         F: Future<Output = S::Ret> + Send + ?Sized,
     {
         std::future::poll_fn(move |context| {
-            self.poll(context, &mut |context| load.as_mut().poll(context), &*verdict)
-                .map(drop)
+            loop {
+                match self.poll(context, &mut |context| load.as_mut().poll(context), &*verdict) {
+                    // It is found once more that there is something to serve meanwhile.
+                    Poll::Ready(Step::Early(_)) => {}
+                    Poll::Ready(Step::Done(_) | Step::Over) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
         })
         .await;
     }
