@@ -188,6 +188,15 @@ impl Core {
         full
     }
 
+    /// Where the nonce of a generation is. A store of the user's own cannot tell it from an entry, so that there it is outside
+    /// of what patterns under the prefix match.
+    pub(crate) fn generation_key(&self, name: &str) -> String {
+        match &self.remote {
+            Some(Remote::Store(_)) if !self.prefix.is_empty() => format!("%{}{name}", self.prefix),
+            _ => self.full_key(name),
+        }
+    }
+
     /// The TTL of a key that nothing was said about: that of its namespace.
     pub(crate) fn default_ttl(&self, key: &str) -> Duration {
         self.config.ttl_of(key.split(':').next().unwrap_or_default())
@@ -453,7 +462,7 @@ impl Core {
         generations
             .iter()
             .map(|generation| {
-                let question = (self.full_key(&generation.name), fresh_nonce());
+                let question = (self.generation_key(&generation.name), fresh_nonce());
                 (generation.before(), question)
             })
             .unzip()

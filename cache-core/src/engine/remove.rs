@@ -372,7 +372,7 @@ impl Core {
                 removed
             }
             Name::Generation(generation, nonce) => {
-                let renewed = [(self.full_key(generation), *nonce, name.news())];
+                let renewed = [(self.generation_key(generation), *nonce, name.news())];
                 remote.renew_generations(&renewed, budget).await?;
                 0
             }

@@ -174,7 +174,7 @@ impl Stage {
             }
             Op::LoseNonce { key, which } => {
                 let mut state = self.world.lock();
-                let name = format!("{PREFIX}{}", state.setup.keys[key].names[which]);
+                let name = format!("%{PREFIX}{}", state.setup.keys[key].names[which]);
                 state.say(|_| format!("{name} is lost"));
                 state.entries.remove(&name);
             }

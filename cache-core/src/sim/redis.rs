@@ -182,7 +182,7 @@ impl State {
     }
 
     fn put(&mut self, node: usize, full: &str, value: Vec<u8>, ttl: Duration, news: &News) {
-        if let Some(name) = full.strip_prefix(PREFIX).filter(|name| name.starts_with('%')) {
+        if let Some(name) = full.strip_prefix('%').and_then(|name| name.strip_prefix(PREFIX)) {
             let nonce = std::str::from_utf8(&value)
                 .ok()
                 .and_then(|text| text.parse().ok());
@@ -248,9 +248,9 @@ impl Store for Redis {
         let everything = pattern == format!("{PREFIX}*");
         self.run(move |state| {
             state.say(|_| format!("n{node} deletes {pattern}"));
+            // A clear takes the nonces along, as it does in Redis.
             let is_meant = |full: &str| {
-                glob::matches(pattern.as_bytes(), full.as_bytes())
-                    && (everything || !full[PREFIX.len()..].starts_with('%'))
+                glob::matches(pattern.as_bytes(), full.as_bytes()) || (everything && full.starts_with('%'))
             };
             let deleted = state.delete(is_meant);
             if everything {

@@ -218,12 +218,17 @@ async fn m6_a_store_of_ones_own_stands_in_for_redis() {
     one.scope(get_lead(&db, 5)).await.expect("a lead");
     two.scope(get_lead(&db, 5)).await.expect("a lead");
     assert_eq!(db.runs.load(SeqCst), 1);
-    assert_eq!(store.map().keys().collect::<Vec<_>>(), ["app:lead:5"]);
+    let entries = || {
+        let map = store.map();
+        let keys = map.keys().filter(|key| !key.starts_with('%')).cloned();
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(entries(), ["app:lead:5"]);
     one.set("lead:6", &1).await.expect("stored");
     assert_eq!(one.invalidate("lead:*").await, 2);
-    assert!(store.map().is_empty());
+    assert!(entries().is_empty());
     one.set("k", &1).await.expect("stored");
     store.map().insert("foreign".into(), vec![1]);
     one.clear().await;
-    assert_eq!(store.map().len(), 1);
+    assert_eq!(entries(), ["foreign"]);
 }
