@@ -31,6 +31,8 @@ struct Known {
     first: bool,
     /// How often it was to be asked again because invalidations may have been missed.
     doubts: u64,
+    /// How often it was learnt.
+    learnt: u64,
 }
 
 /// What an answer of the shared tier must find unchanged.
@@ -38,6 +40,7 @@ struct Known {
 pub(crate) struct Before {
     version: u64,
     doubts: u64,
+    learnt: u64,
 }
 
 impl Generation {
@@ -68,9 +71,11 @@ impl Generation {
 
     /// How things stand before the shared tier is asked.
     pub(crate) fn before(&self) -> Before {
+        let known = self.known();
         Before {
             version: self.version(),
-            doubts: self.known().doubts,
+            doubts: known.doubts,
+            learnt: known.learnt,
         }
     }
 
@@ -82,6 +87,12 @@ impl Generation {
             return;
         }
         let same = known.nonce == Some(nonce);
+        if !same && known.learnt != before.learnt {
+            // Of two answers that differ, which one is the later is not known.
+            self.renew(&mut known);
+            return;
+        }
+        known.learnt += 1;
         known.first = known.nonce.is_none() || (same && known.first);
         if !same && !known.first {
             self.change();
@@ -255,6 +266,15 @@ mod tests {
         let before = generation.before();
         generation.distrust();
         generation.learn(before, 42);
+        assert_eq!(generation.snapshot(u64::MAX).nonce, None);
+    }
+
+    #[test]
+    fn g2_an_earlier_answer_that_comes_later_is_not_taken_over() {
+        let generation = Generations::default().of("org:7");
+        let (early, late) = (generation.before(), generation.before());
+        generation.learn(late, 42);
+        generation.learn(early, 41);
         assert_eq!(generation.snapshot(u64::MAX).nonce, None);
     }
 
