@@ -4,6 +4,7 @@ mod across;
 mod aging;
 mod attributes;
 mod clocks;
+mod coherence;
 mod commands;
 mod environment;
 mod flights;

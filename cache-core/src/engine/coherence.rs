@@ -3,6 +3,7 @@
 //! that was held meanwhile is served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Core;
 use super::remove::Name;
@@ -23,10 +24,7 @@ impl Core {
         if let Some(Remote::Redis(redis)) = &self.remote
             && redis.link().is_up()
         {
-            redis
-                .channel
-                .wait_until_heard(std::time::Duration::from_secs(1))
-                .await;
+            redis.channel.wait_until_heard(Duration::from_secs(1)).await;
         }
     }
 }
@@ -52,18 +50,25 @@ impl Ears for Core {
         }
     }
 
-    fn lost(&self) {
+    fn lost(&self, since: Duration) {
         if !self.is_on() {
             return;
         }
         tracing::warn!(
             "the channel of invalidations is lost; copies in memory are held for a short time only"
         );
-        self.memory.shorten(millis(self.config.degraded_ttl));
+        let most = self.config.degraded_ttl;
+        self.memory
+            .shorten(millis(most), millis(most.saturating_sub(since)));
     }
 
     fn subscribed(&self) {
         self.generations.distrust();
         self.memory.drop_shared();
+    }
+
+    fn missed(&self) {
+        tracing::warn!("an invalidation of another process did not arrive; copies in memory are dropped");
+        self.subscribed();
     }
 }

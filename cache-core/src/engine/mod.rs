@@ -7,6 +7,7 @@ pub(crate) mod call;
 mod coherence;
 pub(crate) mod current;
 pub(crate) mod load;
+mod pending;
 pub(crate) mod popular;
 pub(crate) mod remove;
 pub(crate) mod shape;
@@ -39,7 +40,7 @@ pub(crate) struct Core {
     pub(crate) stats: StatsTable,
     pub(crate) generations: Generations,
     pub(crate) popular: popular::Popular,
-    pub(crate) pending: remove::Pending,
+    pub(crate) pending: pending::Pending,
     /// The shapes of types, as far as they were asked for.
     shapes: Mutex<HashMap<TypeId, u64>>,
     /// Which tiers a hit in memory may come from, by [`Tier`]; none when the cache is off.
@@ -108,6 +109,7 @@ impl Core {
             (None, Some(redis)) => Some(Remote::Redis(Arc::new(remote::redis::RedisTier::new(
                 redis.clone(),
                 &config.full_prefix(),
+                config.degraded_ttl,
             )?))),
             _ => None,
         };
@@ -122,7 +124,7 @@ impl Core {
             stats: StatsTable::new(),
             generations: Generations::default(),
             popular: popular::Popular::default(),
-            pending: remove::Pending::default(),
+            pending: pending::Pending::default(),
             shapes: Mutex::default(),
             serves: Default::default(),
             closed: AtomicBool::new(false),

@@ -3,12 +3,13 @@
 //! Invariant: an invalidation that the shared tier did not take is not lost; it is repeated until it does, or until
 //! what it is about would have expired.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::Core;
+use super::pending::Waiting;
 use crate::generations::fresh_nonce;
 use crate::remote::{Budget, News, Remote, Unavailable};
 use crate::{clock, glob};
@@ -55,17 +56,6 @@ impl Name {
         match self {
             Self::Generation(name, _) => Self::Generation(name, fresh_nonce()),
             other => other,
-        }
-    }
-
-    /// Whether both are about the same.
-    fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Key(a), Self::Key(b))
-            | (Self::Pattern(a), Self::Pattern(b))
-            | (Self::Generation(a, _), Self::Generation(b, _)) => a == b,
-            (Self::All, Self::All) => true,
-            _ => false,
         }
     }
 
@@ -137,104 +127,9 @@ pub(crate) mod generation {
     }
 }
 
-/// Invalidations that the shared tier has not taken yet, the newest last.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    queue: Mutex<Queue>,
-    running: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    names: VecDeque<Waiting>,
-    added: u64,
-}
-
-/// A name that waits to be told.
-#[derive(Debug, Clone)]
-struct Waiting {
-    name: Name,
-    /// When it is given up.
-    until: u64,
-    number: u64,
-}
-
-/// The most names that wait. Beyond it everything is invalidated, which is one name.
-const MOST_PENDING: usize = 10_000;
-/// How long a name is repeated, in milliseconds: longer than entries live by default.
-const GIVE_UP: u64 = 30 * 86_400_000;
+/// Between two rounds of telling what is pending: at first, and at most while it is refused.
 const RETRY: Duration = Duration::from_millis(250);
-
-impl Pending {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.lock().names.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().names.is_empty()
-    }
-
-    /// Whether a key may not be read from the shared tier, because its invalidation is still to come.
-    pub(crate) fn covers(&self, key: &str) -> bool {
-        self.lock().names.iter().any(|waiting| match &waiting.name {
-            Name::Key(other) => other == key,
-            Name::Pattern(pattern) => {
-                glob::matches(pattern.as_bytes(), key.as_bytes()) || crate::key::is_shortened(key)
-            }
-            Name::Generation(..) => false,
-            Name::All => true,
-        })
-    }
-
-    /// Whether the nonce of a generation is still to be told.
-    pub(crate) fn covers_generation(&self, generation: &str) -> bool {
-        self.lock().names.iter().any(|waiting| match &waiting.name {
-            Name::Generation(name, _) => name == generation,
-            Name::All => true,
-            Name::Key(_) | Name::Pattern(_) => false,
-        })
-    }
-
-    fn add(&self, name: Name) {
-        let mut queue = self.lock();
-        queue.names.retain(|waiting| !waiting.name.is_like(&name));
-        let name = if queue.names.len() >= MOST_PENDING {
-            queue.names.clear();
-            Name::All
-        } else {
-            name
-        };
-        queue.added += 1;
-        let waiting = Waiting {
-            name,
-            until: clock::now() + GIVE_UP,
-            number: queue.added,
-        };
-        queue.names.push_back(waiting);
-    }
-
-    fn first(&self) -> Option<Waiting> {
-        self.lock().names.front().cloned()
-    }
-
-    fn remove(&self, number: u64) {
-        self.lock().names.retain(|waiting| waiting.number != number);
-    }
-
-    /// Has the others come first.
-    fn postpone(&self, number: u64) {
-        let mut queue = self.lock();
-        if queue.names.front().is_some_and(|first| first.number == number)
-            && let Some(first) = queue.names.pop_front()
-        {
-            queue.names.push_back(first);
-        }
-    }
-}
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
 impl Core {
     /// Invalidates in every tier, as far as the budget goes; the rest follows in the background. Gives how many entries
@@ -452,14 +347,22 @@ struct Repeating {
 
 impl Repeating {
     async fn run(mut self) {
+        let mut wait = RETRY;
         loop {
             let Some(core) = self.core.upgrade() else { return };
             if !core.is_on() || core.repeat_now().await {
                 self.done = true;
                 return;
             }
+            // A server that answers and refuses is asked less and less often; one that is gone comes back at any time.
+            let refused = core.remote.as_ref().is_some_and(Remote::is_up);
+            wait = if refused {
+                (wait * 2).min(LONGEST_RETRY)
+            } else {
+                RETRY
+            };
             drop(core);
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(wait).await;
         }
     }
 }

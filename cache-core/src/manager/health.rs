@@ -36,6 +36,9 @@ pub struct RedisHealth {
     pub connected: bool,
     /// Whether invalidations of other processes are heard.
     pub channel: bool,
+    /// How often a message of another process did not arrive although the channel stood, so that all copies in memory were
+    /// dropped.
+    pub gaps: u64,
     /// The version the server told.
     pub version: Option<String>,
     /// How long its last `PING` took.
@@ -72,6 +75,7 @@ pub(super) async fn of(core: &Arc<Core>) -> Health {
             .map(|facts| RedisHealth {
                 connected: facts.connected,
                 channel: facts.channel,
+                gaps: facts.gaps,
                 version: facts.version,
                 latency: facts.latency,
                 last_error: facts.last_error,

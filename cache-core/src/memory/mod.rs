@@ -457,11 +457,12 @@ impl MemoryStore {
         }
     }
 
-    /// Has what is also in another tier expire after so many milliseconds at the latest, now and from now on.
+    /// Has what is also in another tier expire after so many milliseconds at the latest: `most` for what comes from now on,
+    /// `left` for what is there.
     #[cfg(feature = "redis")]
-    pub(crate) fn shorten(&self, most: u64) {
+    pub(crate) fn shorten(&self, most: u64, left: u64) {
         self.patience.store(most, Ordering::SeqCst);
-        let until = clock::now().saturating_add(most);
+        let until = clock::now().saturating_add(left);
         for shard in &self.shards {
             let shard = shard.0.write().unwrap_or_else(PoisonError::into_inner);
             for entry in shard.entries.iter().filter(|entry| !entry.local) {

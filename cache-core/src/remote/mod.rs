@@ -116,6 +116,7 @@ pub(crate) struct Facts {
     pub(crate) latency: Option<Duration>,
     pub(crate) last_error: Option<String>,
     pub(crate) channel: bool,
+    pub(crate) gaps: u64,
 }
 
 /// The shared tier of a manager.
@@ -295,6 +296,15 @@ impl Remote {
         }
     }
 
+    /// Whether it can be asked, as far as is known.
+    pub(crate) fn is_up(&self) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.link().is_up(),
+            Self::Store(_) => true,
+        }
+    }
+
     /// Whether invalidations of other processes would be missed. A store of the user's own has no channel: its copies
     /// in memory are bounded by `memory_ttl` alone.
     pub(crate) fn is_deaf(&self) -> bool {
@@ -444,6 +454,7 @@ impl Remote {
                     latency,
                     last_error,
                     channel: redis.channel.hears(),
+                    gaps: redis.channel.gaps(),
                 })
             }
             Self::Store(_) => {

@@ -108,6 +108,7 @@ async fn deliver(world: Arc<World>, node: usize, life: u64, mut heard: Unbounded
             drop(state);
             core.heard(Some(Message {
                 sender: 0,
+                number: 0,
                 kind: news.kind,
                 name: news.name,
             }));
@@ -158,7 +159,7 @@ pub(super) fn lose(world: &Arc<World>, node: usize, notice: u64, back: u64) {
             }
         };
         if let Some(core) = core {
-            core.lost();
+            core.lost(std::time::Duration::ZERO);
         }
         sleep_until(linked).await;
         let mut state = world.lock();

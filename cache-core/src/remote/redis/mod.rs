@@ -51,8 +51,8 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
 }
 
 impl RedisTier {
-    pub(crate) fn new(config: RedisConfig, prefix: &str) -> Result<Self, CacheError> {
-        let channel = Arc::new(Channel::new(prefix));
+    pub(crate) fn new(config: RedisConfig, prefix: &str, degraded_ttl: Duration) -> Result<Self, CacheError> {
+        let channel = Arc::new(Channel::new(prefix, degraded_ttl));
         Ok(Self {
             link: Link::new(&config)?,
             bulk: OnceLock::new(),
@@ -81,11 +81,7 @@ impl RedisTier {
     }
 
     pub(crate) fn message(&self, news: &News) -> Message {
-        Message {
-            sender: self.channel.sender,
-            kind: news.kind,
-            name: news.name.clone(),
-        }
+        self.channel.message(news, self.link.is_up())
     }
 
     pub(crate) fn now(&self) -> u64 {
