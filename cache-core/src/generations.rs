@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, PoisonError};
 
+use foldhash::fast::RandomState;
+
 use crate::clock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -67,6 +69,12 @@ impl Generation {
             version: self.version(),
             nonce: known.nonce.filter(|_| recent),
         }
+    }
+
+    /// Whether the nonce is known and was asked for less than `age` milliseconds ago.
+    pub(crate) fn is_known(&self, age: u64) -> bool {
+        let known = self.known();
+        known.nonce.is_some() && known.asked != 0 && clock::now().saturating_sub(known.asked) < age
     }
 
     /// How things stand before the shared tier is asked.
@@ -162,7 +170,7 @@ impl Snapshot {
 }
 
 /// The generations by name, and the number of them at which those that nothing refers to are let go.
-type Table = (HashMap<Arc<str>, Arc<Generation>>, usize);
+type Table = (HashMap<Arc<str>, Arc<Generation>, RandomState>, usize);
 
 /// All generations that something in this process refers to.
 #[derive(Debug, Default)]

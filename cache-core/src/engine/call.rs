@@ -316,8 +316,9 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
             let step = match &mut self.call {
                 Call::Bypass => return load(context).map(Step::Done),
                 Call::Start(_) => {
-                    if let Call::Start(ticket) = std::mem::replace(&mut self.call, Call::Bypass) {
-                        self.call = self.patience.get_or_insert_default().start(ticket);
+                    if let Call::Start(mut ticket) = std::mem::replace(&mut self.call, Call::Bypass) {
+                        Patience::start(&mut self.patience, &mut ticket);
+                        self.call = Call::Begin(Box::pin(begin(ticket)));
                     }
                     None
                 }
@@ -400,10 +401,11 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         }
     }
 
+    /// What it is time for while the cache is at work, which is bounded by itself.
     fn due(&mut self, context: &mut Context<'_>) -> Due {
         self.patience
             .as_mut()
-            .map_or(Due::Nothing, |patience| patience.wait(context))
+            .map_or(Due::Nothing, |patience| patience.wait(context, None))
     }
 
     /// An older value of memory, for a caller who does not wait any longer.
@@ -428,7 +430,11 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     fn wait_for_run(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<S::Ret>>> {
-        match self.due(context) {
+        let Call::Run(running) = &self.call else {
+            return Poll::Ready(None);
+        };
+        let lease = running.ticket.core.config.lease;
+        match self.patience.get_or_insert_default().wait(context, Some(lease)) {
             Due::Nothing => Poll::Pending,
             Due::Sign => Poll::Ready(None),
             Due::Soft => {
@@ -516,7 +522,6 @@ struct Patience {
     /// Until when it waits at all.
     hard: Option<tokio::time::Instant>,
     sign: Option<tokio::time::Instant>,
-    lease: Duration,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
     /// What it takes to find an older value while the ticket is on its way; nothing without bounds.
     shadow: Option<Box<Ticket>>,
@@ -532,16 +537,20 @@ enum Due {
 }
 
 impl Patience {
-    /// Begins to count, unless that was done before.
-    fn start(&mut self, mut ticket: Box<Ticket>) -> Call {
-        let bounds = ticket
+    /// Begins to count, unless that was done before or there is nothing to count to.
+    fn start(this: &mut Option<Box<Self>>, ticket: &mut Ticket) {
+        let Some(site) = ticket
             .site
-            .map_or((0, 0), |site| (site.soft_timeout, site.hard_timeout));
-        if bounds != (0, 0) && self.shadow.is_none() {
+            .filter(|site| site.soft_timeout > 0 || site.hard_timeout > 0)
+        else {
+            return;
+        };
+        let this = this.get_or_insert_default();
+        if this.shadow.is_none() {
             let now = tokio::time::Instant::now();
             let at = |bound: u64| (bound > 0).then(|| now + Duration::from_millis(bound));
-            (self.soft, self.hard) = (at(bounds.0), at(bounds.1));
-            self.shadow = Some(Box::new(Ticket {
+            (this.soft, this.hard) = (at(site.soft_timeout), at(site.hard_timeout));
+            this.shadow = Some(Box::new(Ticket {
                 site: ticket.site,
                 codec: ticket.codec,
                 stale_if_error: ticket.stale_if_error,
@@ -553,19 +562,18 @@ impl Patience {
                 )
             }));
         }
-        ticket.soft_deadline = self.soft;
-        self.lease = ticket.core.config.lease;
-        Call::Begin(Box::pin(begin(ticket)))
+        ticket.soft_deadline = this.soft;
     }
 
-    /// Has the task woken when the next thing is due, and tells what is.
-    fn wait(&mut self, context: &mut Context<'_>) -> Due {
+    /// Has the task woken when the next thing is due, and tells what is. With a lease, the function runs, and is polled often
+    /// enough for that.
+    fn wait(&mut self, context: &mut Context<'_>, lease: Option<Duration>) -> Due {
         // Without a runtime there is no timer.
         if tokio::runtime::Handle::try_current().is_err() {
             return Due::Nothing;
         }
         let now = tokio::time::Instant::now();
-        let sign = *self.sign.get_or_insert(now + self.lease / 3);
+        let sign = lease.map(|lease| *self.sign.get_or_insert(now + lease / 3));
         if self.hard.is_some_and(|hard| hard <= now) {
             self.hard = None;
             return Due::Hard;
@@ -574,11 +582,13 @@ impl Patience {
             self.soft = None;
             return Due::Soft;
         }
-        if sign <= now {
+        if sign.is_some_and(|sign| sign <= now) {
             self.sign = None;
             return Due::Sign;
         }
-        let next = [self.soft, self.hard].into_iter().flatten().fold(sign, Ord::min);
+        let Some(next) = [self.soft, self.hard, sign].into_iter().flatten().min() else {
+            return Due::Nothing;
+        };
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));

@@ -16,7 +16,7 @@ pub(crate) mod site;
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::CacheError;
@@ -30,6 +30,7 @@ use crate::remote::{Budget, Remote, Store};
 use crate::stats::{Counters, StatsTable};
 use crate::{clock, remote};
 use remove::generation;
+use site::Site;
 
 /// Everything that one manager is.
 pub(crate) struct Core {
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) generations: Generations,
     pub(crate) popular: popular::Popular,
     pub(crate) pending: pending::Pending,
+    /// What the entries of a function can be invalidated by, tags apart, by the number of the function.
+    of_functions: RwLock<HashMap<usize, [Arc<Generation>; 2], foldhash::fast::RandomState>>,
     /// The shapes of types, as far as they were asked for.
     shapes: Mutex<HashMap<TypeId, u64>>,
     /// Which tiers a hit in memory may come from, by [`Tier`]; none when the cache is off.
@@ -125,6 +128,7 @@ impl Core {
             generations: Generations::default(),
             popular: popular::Popular::default(),
             pending: pending::Pending::default(),
+            of_functions: RwLock::default(),
             shapes: Mutex::default(),
             serves: Default::default(),
             closed: AtomicBool::new(false),
@@ -355,7 +359,10 @@ impl Core {
         if !is_meant_for(has, wanted.names) {
             return fetched;
         }
-        let Some(generations) = self.snapshots_of(remote, &stored.generations, budget).await else {
+        let Some(generations) = self
+            .snapshots_of(remote, &stored.generations, wanted.names, budget)
+            .await
+        else {
             return fetched;
         };
         if let Some(codec) = wanted.codec
@@ -421,15 +428,22 @@ impl Core {
         fetched
     }
 
-    /// The snapshots that an entry was stored with, if all of them still stand.
+    /// The snapshots that an entry was stored with, if all of them still stand. `known` are some that it is likely to have.
     async fn snapshots_of(
         &self,
         remote: &Remote,
         stored: &[(String, u64)],
+        known: &[Arc<Generation>],
         budget: &mut Budget,
     ) -> Option<Box<[Snapshot]>> {
-        let names: Vec<String> = stored.iter().map(|(name, _)| name.clone()).collect();
-        let current = self.snapshots(Some(remote), &names, budget).await;
+        let generations: Vec<Arc<Generation>> = stored
+            .iter()
+            .map(|(name, _)| {
+                let known = known.iter().find(|generation| *generation.name == **name);
+                known.map_or_else(|| self.generations.of(name), Arc::clone)
+            })
+            .collect();
+        let current = self.snapshots(Some(remote), &generations, budget).await;
         let stand = current
             .iter()
             .zip(stored)
@@ -448,14 +462,15 @@ impl Core {
     }
 
     /// Those of some generations whose nonces the shared tier has to be asked for.
-    fn unknown(&self, remote: &Remote, names: &[String]) -> Vec<Arc<Generation>> {
+    fn unknown(&self, remote: &Remote, generations: &[Arc<Generation>]) -> Vec<Arc<Generation>> {
         let age = self.nonce_age(remote);
-        names
+        generations
             .iter()
             // The shared tier still has the nonce that an invalidation it did not take is about.
-            .filter(|name| !self.pending.covers_generation(name))
-            .map(|name| self.generations.of(name))
-            .filter(|generation| generation.snapshot(age).nonce.is_none())
+            .filter(|generation| {
+                !generation.is_known(age) && !self.pending.covers_generation(&generation.name)
+            })
+            .cloned()
             .collect()
     }
 
@@ -474,12 +489,12 @@ impl Core {
     pub(crate) async fn snapshots(
         &self,
         remote: Option<&Remote>,
-        names: &[String],
+        generations: &[Arc<Generation>],
         budget: &mut Budget,
     ) -> Box<[Snapshot]> {
         let mut missing = false;
         if let Some(remote) = remote {
-            let unknown = self.unknown(remote, names);
+            let unknown = self.unknown(remote, generations);
             if !unknown.is_empty() {
                 let (before, asked) = self.questions(&unknown);
                 match remote.learn(&asked, budget).await {
@@ -488,31 +503,64 @@ impl Core {
                 }
             }
         }
-        self.standing(names, missing)
+        self.standing(generations, missing)
     }
 
     /// How some generations stand, as far as is known here.
-    pub(crate) fn standing(&self, names: &[String], without_nonces: bool) -> Box<[Snapshot]> {
-        names
+    pub(crate) fn standing(&self, generations: &[Arc<Generation>], without_nonces: bool) -> Box<[Snapshot]> {
+        generations
             .iter()
-            .map(|name| {
-                let known = !without_nonces && !self.pending.covers_generation(name);
-                self.generations
-                    .of(name)
-                    .snapshot(if known { u64::MAX } else { 0 })
+            .map(|generation| {
+                let known = !without_nonces && !self.pending.covers_generation(&generation.name);
+                generation.snapshot(if known { u64::MAX } else { 0 })
             })
             .collect()
     }
 
     /// The generations of what is stored under a key alone.
-    pub(crate) fn names_of(key: &str, tags: &[String]) -> Vec<String> {
+    pub(crate) fn generations_of(&self, key: &str, tags: &[String]) -> Vec<Arc<Generation>> {
         let namespace = key.split(':').next().unwrap_or_default();
-        let mut names = vec![
-            generation::of_no_function(namespace),
-            generation::of_namespace(namespace),
+        let own = [
+            self.generations.of(&generation::of_no_function(namespace)),
+            self.generations.of(&generation::of_namespace(namespace)),
         ];
-        names.extend(tags.iter().map(|tag| generation::of_tag(tag)));
-        names
+        self.with_tags(own, tags)
+    }
+
+    /// The generations of what a function stores under a key.
+    pub(crate) fn generations_of_function(
+        &self,
+        site: &Site,
+        key: &str,
+        tags: &[String],
+    ) -> Vec<Arc<Generation>> {
+        let namespace = key.split(':').next().unwrap_or_default();
+        // A method of a generic type has one number and several namespaces.
+        let is_of_key = |own: &[Arc<Generation>; 2]| generation::is_of_namespace(&own[1].name, namespace);
+        let table = self.of_functions.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = table.get(&site.id()).filter(|own| is_of_key(own)) {
+            return self.with_tags(own.clone(), tags);
+        }
+        drop(table);
+        let own = [
+            self.generations
+                .of(&generation::of_function(site.path, site.template, namespace)),
+            self.generations.of(&generation::of_namespace(namespace)),
+        ];
+        let mut table = self.of_functions.write().unwrap_or_else(PoisonError::into_inner);
+        table.insert(site.id(), own.clone());
+        drop(table);
+        self.with_tags(own, tags)
+    }
+
+    fn with_tags(&self, own: [Arc<Generation>; 2], tags: &[String]) -> Vec<Arc<Generation>> {
+        let mut generations = Vec::with_capacity(2 + tags.len());
+        generations.extend(own);
+        generations.extend(
+            tags.iter()
+                .map(|tag| self.generations.of(&generation::of_tag(tag))),
+        );
+        generations
     }
 
     /// Removes bytes that cannot be read, unless something else has taken their place.
@@ -532,13 +580,17 @@ fn learn(generations: &[Arc<Generation>], before: &[Before], nonces: &[u64]) {
 
 /// Whether an entry can be invalidated by all that its reader can be invalidated by: by the namespace and the tags, and by
 /// the function, unless there is none. An entry that was stored under the key alone goes with every function.
-fn is_meant_for(has: impl Fn(&str) -> bool, names: &[String]) -> bool {
-    let Some((function, others)) = names.split_first() else {
+fn is_meant_for(has: impl Fn(&str) -> bool, wanted: &[Arc<Generation>]) -> bool {
+    let Some((function, others)) = wanted.split_first() else {
         return true;
     };
-    let namespace = others.first().and_then(|name| name.strip_prefix("%ns:"));
-    let alone = generation::of_no_function(namespace.unwrap_or_default());
-    others.iter().all(|name| has(name)) && (*function == alone || has(function) || has(&alone))
+    if !others.iter().all(|generation| has(&generation.name)) {
+        return false;
+    }
+    has(&function.name) || {
+        let namespace = others.first().and_then(|name| name.name.strip_prefix("%ns:"));
+        has(&generation::of_no_function(namespace.unwrap_or_default()))
+    }
 }
 
 /// Under what terms an entry of the shared tier is of use.
@@ -547,6 +599,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) version: Option<u32>,
     /// The generations that the reader can be invalidated by, that of the function and that of the namespace first; none
     /// for one who takes what there is.
-    pub(crate) names: &'a [String],
+    pub(crate) names: &'a [Arc<Generation>],
     pub(crate) counters: &'a Arc<Counters>,
 }

@@ -96,6 +96,11 @@ pub(crate) mod generation {
         format!("%ns:{namespace}")
     }
 
+    /// Whether this is the name of a namespace's generation.
+    pub(crate) fn is_of_namespace(name: &str, namespace: &str) -> bool {
+        name.strip_prefix("%ns:") == Some(namespace)
+    }
+
     /// Entries of a function. Functions whose templates differ in the names of their arguments alone have the same keys,
     /// and are one here; a digest has the path of its function in it.
     pub(crate) fn of_function(path: &str, template: &str, namespace: &str) -> String {

@@ -1,6 +1,6 @@
 //! Several keys at once. Batches of any size are cut into pieces of `INDEXING_BATCH_SIZE`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +15,7 @@ use super::set::{checked, checked_ttl, hold, kept};
 use super::{Anything, CacheManager, Mark, reading, typed};
 use crate::engine::remove::Name;
 use crate::engine::{Core, Found, Tier, Wanted};
-use crate::generations::Snapshot;
+use crate::generations::{Generation, Snapshot};
 use crate::stats::LaneLease;
 use crate::{CacheError, codec};
 
@@ -159,17 +159,18 @@ async fn store_all(core: &Arc<Core>, pairs: Vec<EncodedPair>) {
     }
     for piece in pairs.chunks(core.config.batch_size) {
         let mut budget = core.budget();
-        let names: BTreeSet<String> = piece
+        let names: BTreeMap<Arc<str>, Arc<Generation>> = piece
             .iter()
-            .flat_map(|pair| Core::names_of(&pair.key, &[]))
+            .flat_map(|pair| core.generations_of(&pair.key, &[]))
+            .map(|generation| (Arc::clone(&generation.name), generation))
             .collect();
-        let names: Vec<String> = names.into_iter().collect();
+        let names: Vec<Arc<Generation>> = names.into_values().collect();
         let standing = core.snapshots(core.remote.as_ref(), &names, &mut budget).await;
         let mut entries = Vec::with_capacity(piece.len());
         let mut untold = Vec::new();
         for EncodedPair { key, bytes, ttl } in piece {
-            let own = Core::names_of(key, &[]);
-            let of_key = |snapshot: &&Snapshot| own.iter().any(|name| **name == *snapshot.generation.name);
+            let own = core.generations_of(key, &[]);
+            let of_key = |snapshot: &&Snapshot| own.iter().any(|own| Arc::ptr_eq(own, &snapshot.generation));
             let generations = standing.iter().filter(of_key).cloned().collect();
             let keep = kept(bytes, *ttl, generations);
             let name = Name::Key(key.clone());

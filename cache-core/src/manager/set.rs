@@ -67,7 +67,7 @@ impl<'a> Set<'a> {
             return Ok(());
         }
         let mut budget = core.budget();
-        let names = Core::names_of(&self.key, &self.tags);
+        let names = core.generations_of(&self.key, &self.tags);
         let generations = core.snapshots(core.remote.as_ref(), &names, &mut budget).await;
         let keep = kept(&bytes, ttl, generations);
         if let Some(entry) = hold(core, &self.key, &keep, bytes) {

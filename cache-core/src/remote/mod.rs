@@ -57,6 +57,11 @@ impl Budget {
         self.background
     }
 
+    #[cfg(feature = "redis")]
+    fn left(&self) -> Duration {
+        self.left
+    }
+
     /// Whether there is nothing left.
     pub(crate) fn is_spent(&self) -> bool {
         self.left.is_zero()
@@ -69,6 +74,8 @@ impl Budget {
             return None;
         }
         let started = clock::now();
+        // Pinned where it is: it is large, and would be moved several times otherwise.
+        let work = std::pin::pin!(work);
         let done = tokio::time::timeout(self.left, work).await.ok();
         self.left = match done {
             Some(_) => self

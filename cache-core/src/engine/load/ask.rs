@@ -13,6 +13,7 @@ use super::run::Older;
 use super::{Begun, Run, Ticket, refresh_at};
 use crate::clock;
 use crate::flight::Outcome;
+use crate::generations::Generation;
 use crate::memory::{Committed, Draft};
 use crate::remote::Remote;
 use crate::remote::guard::{Aim, Claim, Claimed};
@@ -27,7 +28,7 @@ const MOST_USELESS: u32 = 3;
 
 impl Ticket {
     /// A load that replaces whatever is there.
-    pub(super) async fn replace(&self, names: &[String]) -> Run {
+    pub(super) async fn replace(&self, names: &[Arc<Generation>]) -> Run {
         let core = &self.core;
         let lead = core.memory.load_alone(self.hash, &self.key, &self.terms(names));
         let mut run = Run::new(core, lead, Box::default());
@@ -58,8 +59,14 @@ impl Ticket {
         committed
     }
 
-    /// Looks for the entry in the shared tier, and claims its key there. Nothing is given when the function is to run.
-    pub(super) async fn ask(&mut self, remote: &Remote, run: &mut Run, names: &[String]) -> Option<Begun> {
+    /// Looks for the entry in the shared tier, and claims its key there if it is of no use. Nothing is given when the function
+    /// is to run.
+    pub(super) async fn ask(
+        &mut self,
+        remote: &Remote,
+        run: &mut Run,
+        names: &[Arc<Generation>],
+    ) -> Option<Begun> {
         let core = Arc::clone(&self.core);
         let wanted = self.wanted(names);
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
@@ -69,6 +76,19 @@ impl Ticket {
         if let Some(begun) = self.consider(run, fetched, &mut seen) {
             return Some(begun);
         }
+        // On its own, so that a hit has no room to make for it.
+        Box::pin(self.acquire(remote, run, names, seen)).await
+    }
+
+    /// Claims the key in the shared tier, or waits for the load that holds it. Nothing is given when the function is to run.
+    async fn acquire(
+        &mut self,
+        remote: &Remote,
+        run: &mut Run,
+        names: &[Arc<Generation>],
+        seen: Vec<u8>,
+    ) -> Option<Begun> {
+        let core = Arc::clone(&self.core);
         run.generations = core.standing(names, false);
         if run.generations.iter().any(|snapshot| snapshot.nonce.is_none()) {
             // What was told meanwhile may have missed something.
@@ -159,7 +179,7 @@ impl Ticket {
         }
     }
 
-    fn wanted<'a>(&'a self, names: &'a [String]) -> Wanted<'a> {
+    fn wanted<'a>(&'a self, names: &'a [Arc<Generation>]) -> Wanted<'a> {
         Wanted {
             codec: self.codec,
             version: self.site.map(|site| site.version),

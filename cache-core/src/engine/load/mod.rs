@@ -16,9 +16,8 @@ use super::site::Site;
 use super::{Core, Tier};
 use crate::clock;
 use crate::codec::{Codec, Content, Value};
-use crate::engine::remove::generation;
 use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
-use crate::generations::fresh_nonce;
+use crate::generations::{Generation, fresh_nonce};
 use crate::memory::{Admission, Draft, Entry};
 use crate::stats::Counters;
 
@@ -140,19 +139,14 @@ impl Ticket {
     }
 
     /// What the entry can be invalidated by: its function, its namespace, its tags.
-    fn names(&self) -> Vec<String> {
-        let Some(site) = self.site else {
-            return Core::names_of(&self.key, &self.tags);
-        };
-        let namespace = self.key.split(':').next().unwrap_or_default();
-        let mut names = Vec::with_capacity(2 + self.tags.len());
-        names.push(generation::of_function(site.path, site.template, namespace));
-        names.push(generation::of_namespace(namespace));
-        names.extend(self.tags.iter().map(|tag| generation::of_tag(tag)));
-        names
+    fn names(&self) -> Vec<Arc<Generation>> {
+        match self.site {
+            Some(site) => self.core.generations_of_function(site, &self.key, &self.tags),
+            None => self.core.generations_of(&self.key, &self.tags),
+        }
     }
 
-    fn terms(&self, names: &[String]) -> Terms {
+    fn terms(&self, names: &[Arc<Generation>]) -> Terms {
         Terms {
             generations: self.core.standing(names, false),
             token: if self.core.shared(self.tier()).is_some() {
@@ -199,7 +193,7 @@ impl Ticket {
         let names = self.names();
         if self.refresh {
             self.counters.misses.fetch_add(1, Relaxed);
-            return Begun::Run(Box::new(self.replace(&names).await));
+            return Begun::Run(Box::new(Box::pin(self.replace(&names)).await));
         }
         let window = self.window();
         if !self.background && window > 0 {
@@ -223,8 +217,7 @@ impl Ticket {
         {
             return self.serve_early(older, lead);
         }
-        let generations = core.standing(&names, true);
-        let mut run = Run::new(&core, lead, generations);
+        let mut run = Run::new(&core, lead, Box::default());
         if let Some(remote) = core.shared(self.tier()) {
             #[cfg(feature = "redis")]
             core.listen();
@@ -236,6 +229,8 @@ impl Ticket {
                 core.release(&run.flight);
                 return self.follow(outcome);
             }
+        } else {
+            run.generations = core.standing(&names, true);
         }
         if !self.background {
             self.counters.misses.fetch_add(1, Relaxed);
@@ -256,7 +251,7 @@ impl Ticket {
     }
 
     /// Takes the lead of the load, or waits for the one who has it.
-    async fn board(&self, core: &Arc<Core>, names: &[String]) -> Result<Lead, Begun> {
+    async fn board(&self, core: &Arc<Core>, names: &[Arc<Generation>]) -> Result<Lead, Begun> {
         let mut fresh_wanted = core.in_memory(self.tier()) && !self.background;
         let terms = self.terms(names);
         loop {
@@ -325,7 +320,7 @@ impl Ticket {
     }
 
     /// Whether an entry in memory can be invalidated by all that this call's function can be invalidated by.
-    fn may_be_served(&self, entry: &Entry, names: &[String]) -> bool {
+    fn may_be_served(&self, entry: &Entry, names: &[Arc<Generation>]) -> bool {
         let has = |name: &str| {
             let mut held = entry.generations.iter();
             held.any(|snapshot| *snapshot.generation.name == *name)
