@@ -1,6 +1,8 @@
 //! What Redis is asked, as its `MONITOR` sees it (contract: G4, M3, and the price of hits and misses).
 
-use cache_core::{CacheManager, cache_result, invalidate_cache};
+use std::time::Duration;
+
+use cache_core::{BackendMode, CacheManager, cache_result, invalidate_cache};
 use tests::RedisServer;
 use tokio::task::JoinSet;
 
@@ -18,7 +20,7 @@ async fn rewrite() {}
 async fn cache(server: &RedisServer) -> CacheManager {
     CacheManager::builder()
         .redis_url(server.url())
-        .op_budget(std::time::Duration::from_secs(5))
+        .op_budget(Duration::from_secs(5))
         .build()
         .await
         .expect("a cache")
@@ -193,4 +195,40 @@ async fn m3_nothing_uses_keys() {
             "{word}"
         );
     }
+}
+
+#[tokio::test]
+async fn reads_that_are_under_way_at_once_ride_together_and_each_gets_its_own() {
+    let server = RedisServer::start();
+    let builder = CacheManager::builder()
+        .redis_url(server.url())
+        .backend(BackendMode::Redis)
+        .op_budget(Duration::from_secs(5));
+    let cache = builder.build().await.expect("a cache");
+    cache
+        .set_many((0..200).map(|n| (format!("n:{n}"), n)))
+        .await
+        .expect("stored");
+    let monitor = server.monitor();
+    // The last ones are not there, and some are given up at once.
+    let reads = (0..250).map(|n| {
+        let cache = cache.clone();
+        tokio::spawn(async move {
+            let read = cache.get::<u32>(format!("n:{n}"));
+            if n % 10 == 9 {
+                let _ = tokio::time::timeout(Duration::ZERO, read).await;
+                None
+            } else {
+                Some((n, read.await))
+            }
+        })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        if let Some((n, value)) = read.await.expect("no panic") {
+            assert_eq!(value, (n < 200).then_some(n), "{n}");
+        }
+    }
+    let commands = monitor.commands();
+    let count = |name: &str| commands.iter().filter(|command| command.contains(name)).count();
+    assert!(count("\"GET\"") < 100 && count("\"MGET\"") > 0, "{commands:?}");
 }

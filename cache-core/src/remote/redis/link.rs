@@ -13,6 +13,7 @@ use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError,
 use tokio::sync::Notify;
 
 use super::super::{Budget, Unavailable};
+use super::gather::Gather;
 use super::script::Step;
 use crate::config::{RedisConfig, redact};
 use crate::{CacheError, clock};
@@ -50,6 +51,7 @@ pub(crate) struct Link {
     state: RwLock<State>,
     epochs: AtomicU64,
     strikes: AtomicU32,
+    gather: Gather,
     connecting: AtomicBool,
     closed: AtomicBool,
     changed: Notify,
@@ -93,6 +95,7 @@ impl Link {
             state: RwLock::new(State::Starting),
             epochs: AtomicU64::new(0),
             strikes: AtomicU32::new(0),
+            gather: Gather::default(),
             connecting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             changed: Notify::new(),
@@ -105,6 +108,10 @@ impl Link {
             facts: Mutex::default(),
             refused: Mutex::default(),
         }))
+    }
+
+    pub(super) fn gather(&self) -> &Gather {
+        &self.gather
     }
 
     pub(crate) fn client(&self) -> &Client {

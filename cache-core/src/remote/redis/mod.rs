@@ -2,6 +2,7 @@
 //! Invariant: a read is one `GET`; nothing uses `KEYS`; deletions by pattern go page by page.
 
 mod channel;
+mod gather;
 mod link;
 mod script;
 
@@ -89,10 +90,7 @@ impl RedisTier {
     }
 
     pub(crate) async fn get(&self, key: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.link
-            .send(redis::cmd("GET").arg(key), budget)
-            .await
-            .map(bytes)
+        self.link.read(key, budget).await.map(bytes)
     }
 
     /// Reads a key, and the nonces of generations in the same round trip.

@@ -1,0 +1,101 @@
+//! Reads of single keys that ride together in one `MGET`, where many are under way at once: the server and the client then
+//! handle one command for all of them. A few go each by itself and at once. It does not know what is read.
+//! Invariant: a read waits for no answer but its own; what is gathered is sent as soon as the tasks that are ready have run.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::sync::oneshot;
+
+use super::link::Link;
+use crate::remote::{Budget, Unavailable};
+
+/// Up to so many reads at once go by themselves.
+const FEW: usize = 8;
+/// Keys in one command.
+const MOST: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    /// Reads that are under way, gathered or not.
+    under_way: AtomicUsize,
+    gathered: Mutex<Vec<Read>>,
+}
+
+#[derive(Debug)]
+struct Read {
+    key: String,
+    reply: oneshot::Sender<Value>,
+}
+
+/// Counts a read for as long as it is under way.
+struct UnderWay<'a>(&'a Gather);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Link {
+    /// What is under a key.
+    pub(super) async fn read(self: &Arc<Self>, key: &str, budget: &mut Budget) -> Result<Value, Unavailable> {
+        let gather = self.gather();
+        let before = gather.under_way.fetch_add(1, Ordering::Relaxed);
+        let _under_way = UnderWay(gather);
+        if before < FEW || !self.is_up() {
+            return self.send(redis::cmd("GET").arg(key), budget).await;
+        }
+        let (reply, answer) = oneshot::channel();
+        let read = Read {
+            key: key.to_owned(),
+            reply,
+        };
+        let is_first = {
+            let mut gathered = gather.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            gathered.push(read);
+            gathered.len() == 1
+        };
+        if is_first && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(send_off(Arc::clone(self), budget.left()));
+        }
+        match budget.spend(answer).await {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(_)) | None => Err(Unavailable),
+        }
+    }
+}
+
+/// Sends what has gathered. The budget is that of the first of them.
+async fn send_off(link: Arc<Link>, budget: Duration) {
+    let gathered = {
+        let mut gathered = link
+            .gather()
+            .gathered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *gathered)
+    };
+    let mut pieces = Vec::with_capacity(gathered.len().div_ceil(MOST));
+    let mut gathered = gathered.into_iter().peekable();
+    while gathered.peek().is_some() {
+        let piece: Vec<Read> = gathered.by_ref().take(MOST).collect();
+        pieces.push(send_piece(&link, piece, budget));
+    }
+    futures_util::future::join_all(pieces).await;
+}
+
+async fn send_piece(link: &Arc<Link>, piece: Vec<Read>, budget: Duration) {
+    let mut command = redis::cmd("MGET");
+    for read in &piece {
+        command.arg(&read.key);
+    }
+    // Whoever is not answered takes it for a miss.
+    if let Ok(Value::Array(values)) = link.send(&command, &mut Budget::new(budget)).await {
+        for (read, value) in piece.into_iter().zip(values) {
+            let _ = read.reply.send(value);
+        }
+    }
+}
