@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["flight"],
     &["memory", "remote"],
     &["engine"],
-    &["bound", "manager", "__private"],
+    &["bound", "catalogue", "manager", "__private"],
     &["sim"],
 ];
 
@@ -175,6 +175,7 @@ fn every_file_says_what_it_is() {
         "cache-core/src",
         "cache-macros/src",
         "tests/it",
+        "tests/catalogue",
         "tests/support",
         "examples",
         "benches/src",

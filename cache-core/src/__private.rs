@@ -15,13 +15,16 @@ pub use std::string::String;
 pub use std::time::Duration;
 pub use std::{concat, module_path};
 
+pub use inventory;
+
 pub use crate::engine::call::{Miss, Mode};
+pub use crate::engine::info::{FunctionInfo, TargetInfo};
 pub use crate::engine::load::Verdict;
 pub use crate::engine::shape::{
     Bare, BySerde, Coded, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View,
 };
 pub use crate::engine::shape::{peel, share as sharing};
-pub use crate::engine::site::Site;
+pub use crate::engine::site::{Registered, Site};
 pub use crate::key::{Canonical, KeyWriter};
 
 use crate::bound::Written;
@@ -40,6 +43,16 @@ macro_rules! __cache_path {
     };
 }
 pub use crate::__cache_path as path;
+
+/// Puts a function into the catalogue.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cache_register {
+    ($site:ident) => {
+        $crate::__private::inventory::submit! { $crate::__private::Registered(&$site) }
+    };
+}
+pub use crate::__cache_register as register;
 
 /// The shape of a return type.
 #[doc(hidden)]
@@ -358,7 +371,7 @@ impl Targets {
     /// Nothing yet, of this function, in this manager or the current one.
     pub fn of(site: &'static Site, manager: Option<&CacheManager>) -> Self {
         let manager = manager.map_or_else(CacheManager::current, Clone::clone);
-        let counters = Arc::clone(manager.core.stats.of(site.id(), site.path()));
+        let counters = Arc::clone(manager.core.stats.of(site.id(), site.path));
         Self {
             manager,
             counters,

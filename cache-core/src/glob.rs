@@ -112,7 +112,7 @@ fn step(pattern: &[u8], byte: u8) -> Step {
 
 /// A bracket class, from behind its `[`: whether `byte` is in it, and how many bytes it takes with its `]`.
 /// A class that is never closed ends with the pattern, as in Redis.
-fn class(pattern: &[u8], byte: u8) -> (bool, usize) {
+pub(crate) fn class(pattern: &[u8], byte: u8) -> (bool, usize) {
     let mut at = 0;
     let negated = pattern.first() == Some(&b'^');
     if negated {

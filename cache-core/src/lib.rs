@@ -20,6 +20,7 @@ extern crate self as cache_core;
 #[doc(hidden)]
 pub mod __private;
 pub mod bound;
+mod catalogue;
 mod clock;
 mod codec;
 mod config;
@@ -40,7 +41,10 @@ mod sim;
 mod stats;
 mod sync;
 
+pub use catalogue::{Catalogue, Finding, Graph, Severity, catalogue};
 pub use config::{BackendMode, EvictionPolicy, RedisMode};
+pub use engine::Tier;
+pub use engine::info::{FunctionInfo, TargetInfo};
 pub use error::{CacheError, SharedError};
 pub use key::{CacheKey, Integer, Key, KeyWriter};
 pub use manager::{

@@ -15,6 +15,7 @@ mod signature;
 mod span;
 mod suggest;
 mod template;
+mod words;
 
 use proc_macro::TokenStream;
 

@@ -137,6 +137,8 @@ impl KeyPlan {
 /// A target that may be expanded.
 pub(crate) struct TargetPlan {
     pub(crate) kind: TargetKind,
+    /// The target as people read it: the text of a template, else the call.
+    pub(crate) text: String,
     /// Whether it can only be told once the function has returned.
     pub(crate) needs_result: bool,
 }

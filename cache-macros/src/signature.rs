@@ -96,12 +96,17 @@ impl Function {
         }
     }
 
+    /// The type of the returned value, without what is around it.
+    pub(crate) fn value_type(&self) -> Option<&Type> {
+        match &self.signature.output {
+            ReturnType::Type(_, ty) => Some(value_of(ty)),
+            ReturnType::Default => None,
+        }
+    }
+
     /// Where what rustc finds about the returned value is shown.
     pub(crate) fn value_span(&self) -> Span {
-        match &self.signature.output {
-            ReturnType::Type(_, ty) => name_in(value_of(ty)),
-            ReturnType::Default => self.name().span(),
-        }
+        self.value_type().map_or_else(|| self.name().span(), name_in)
     }
 
     /// Where what rustc finds about the returned error is shown: the last type of a `Result<.., E>`, and else the whole.

@@ -1,8 +1,9 @@
-//! What the integration tests share: a real Redis of their own.
+//! What the integration tests share: a real Redis of their own, and functions of another crate.
 //!
 //! No test talks to a server that it did not start. [`RedisServer`] spawns one on a free port, and it
 //! goes away with its handle, or with the test process, however that ends.
 
+pub mod annotated;
 mod redis_server;
 
 pub use redis_server::{Monitor, RedisServer, shared, unique_prefix};

@@ -328,6 +328,16 @@ pub(crate) fn variable_name(namespace: &str) -> String {
     namespace.to_uppercase().replace(['-', '.'], "_")
 }
 
+/// The variable that says how long the entries of a namespace are fresh.
+pub(crate) fn ttl_variable(namespace: &str) -> String {
+    let name = variable_name(namespace);
+    match name.as_str() {
+        "SEARCH" | "LEAD" => format!("{name}_CACHE_TTL"),
+        "USER_PREFS" | "ANALYTICS" => format!("{name}_TTL"),
+        _ => format!("CACHE_TTL_{name}"),
+    }
+}
+
 struct Address {
     url: Option<Secret>,
     host: Option<String>,

@@ -135,7 +135,7 @@ fn by_text(
         return (None, None);
     };
     let hash = core.memory.hash(key);
-    let counters = core.stats.of(site.id(), site.path());
+    let counters = core.stats.of(site.id(), site.path);
     let short = arguments.short().filter(|_| core.serves(site.tier));
     let ticket = |background: bool| {
         Box::new(Ticket {
@@ -479,7 +479,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     fn too_late(&self) -> Option<S::Ret> {
         let site = self.patience.as_ref()?.shadow.as_ref()?.site?;
         let most = Duration::from_millis(site.hard_timeout);
-        Some(self.timed_out?(SharedError::timed_out(site.path(), most)))
+        Some(self.timed_out?(SharedError::timed_out(site.path, most)))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod call;
 #[cfg(feature = "redis")]
 mod coherence;
 pub(crate) mod current;
+pub(crate) mod info;
 pub(crate) mod load;
 mod pending;
 pub(crate) mod popular;
@@ -51,9 +52,9 @@ pub(crate) struct Core {
     closed: AtomicBool,
 }
 
-/// Which tiers hold the entries of a function.
+/// Which tiers hold the entries of a function: the option `tier`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tier {
+pub enum Tier {
     /// Memory, and Redis where there is one.
     Both,
     /// This process' memory alone.

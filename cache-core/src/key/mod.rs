@@ -15,7 +15,7 @@ pub(crate) use writer::Numbered;
 pub use writer::{Integer, KeyWriter};
 
 pub(crate) use canonical::{digest_of_bytes, digest_of_json, to_json};
-pub(crate) use writer::is_shortened;
+pub(crate) use writer::{is_plain, is_shortened};
 
 /// A rendered key: what follows the prefix in Redis, such as `lead:42`.
 ///

@@ -28,6 +28,11 @@ const PLAIN: [bool; 256] = {
     }
     table
 };
+/// Whether a value shows a byte as it is.
+pub(crate) fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)]
+}
+
 /// The other bytes, as 1.
 const SPECIAL: [u8; 256] = {
     let mut table = [0; 256];

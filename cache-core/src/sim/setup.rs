@@ -6,30 +6,45 @@ use std::time::Duration;
 use super::rng::Rng;
 use super::world::{KEYS, PREFIX};
 use crate::config::{BackendMode, Config};
+use crate::engine::info::FunctionInfo;
 use crate::engine::remove::generation;
 use crate::engine::site::Site;
 
 /// The functions. The name of each is its namespace too.
 pub(super) static SITES: [Site; 7] = [
-    Site::new("sim::plain", "plain:{id}").ttl_millis(400),
-    Site::new("sim::again", "again:{id}")
-        .ttl_millis(150)
-        .stale_while_revalidate_millis(200),
-    Site::new("sim::failing", "failing:{id}")
-        .ttl_millis(150)
-        .stale_if_error_millis(300),
-    Site::new("sim::ahead", "ahead:{id}")
-        .ttl_millis(200)
-        .refresh_ahead_millionths(500_000),
-    Site::new("sim::soft", "soft:{id}")
-        .ttl_millis(150)
-        .stale_if_error_millis(300)
-        .soft_timeout_millis(40),
-    Site::new("sim::hard", "hard:{id}")
-        .ttl_millis(200)
-        .stale_if_error_millis(200)
-        .hard_timeout_millis(250),
-    Site::new("sim::afar", "afar:{id}").ttl_millis(300).redis_only(),
+    Site::new(FunctionInfo::cached("sim::plain", "plain:{id}", "u64").ttl_millis(400)),
+    Site::new(
+        FunctionInfo::cached("sim::again", "again:{id}", "u64")
+            .ttl_millis(150)
+            .stale_while_revalidate_millis(200),
+    ),
+    Site::new(
+        FunctionInfo::cached("sim::failing", "failing:{id}", "u64")
+            .ttl_millis(150)
+            .stale_if_error_millis(300),
+    ),
+    Site::new(
+        FunctionInfo::cached("sim::ahead", "ahead:{id}", "u64")
+            .ttl_millis(200)
+            .refresh_ahead_millionths(500_000),
+    ),
+    Site::new(
+        FunctionInfo::cached("sim::soft", "soft:{id}", "u64")
+            .ttl_millis(150)
+            .stale_if_error_millis(300)
+            .soft_timeout_millis(40),
+    ),
+    Site::new(
+        FunctionInfo::cached("sim::hard", "hard:{id}", "u64")
+            .ttl_millis(200)
+            .stale_if_error_millis(200)
+            .hard_timeout_millis(250),
+    ),
+    Site::new(
+        FunctionInfo::cached("sim::afar", "afar:{id}", "u64")
+            .ttl_millis(300)
+            .redis_only(),
+    ),
 ];
 
 /// The functions that go on after their caller has been served.

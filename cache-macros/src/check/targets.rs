@@ -4,7 +4,7 @@
 //! invariant is that a target that uses the result is marked as such, since it can only be told afterwards.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{Expr, LitStr};
 
@@ -14,6 +14,7 @@ use crate::attr::{MethodOwner, Target};
 use crate::errors::{Errors, Message};
 use crate::model::{Invalidator, Part, Source, TargetKind, TargetPlan};
 use crate::template::Flavor;
+use crate::words::words;
 
 /// Judges and resolves the targets.
 pub(crate) fn plan(invalidator: &Invalidator, errors: &mut Errors) -> Vec<TargetPlan> {
@@ -42,10 +43,12 @@ fn target(target: &Target, invalidator: &Invalidator, errors: &mut Errors) -> Op
                 path: path.clone(),
                 arguments: arguments.clone(),
             },
+            text: words(&quote!(#path(#(#arguments),*))),
             needs_result: use_result(arguments, invalidator, errors),
         }),
         Target::WholeFunction { path } => Some(TargetPlan {
             kind: TargetKind::WholeFunction { path: path.clone() },
+            text: words(&quote!(#path(..))),
             needs_result: false,
         }),
         Target::Method {
@@ -54,9 +57,12 @@ fn target(target: &Target, invalidator: &Invalidator, errors: &mut Errors) -> Op
             turbofish,
             arguments,
         } => {
-            let owner = match owner {
-                MethodOwner::Type(path) => MethodOwner::Type(path.clone()),
-                MethodOwner::Value(value) => MethodOwner::Value(value.clone()),
+            let call = quote!(#name #turbofish(#(#arguments),*));
+            let (owner, text) = match owner {
+                MethodOwner::Type(path) => (MethodOwner::Type(path.clone()), words(&quote!(#path::#call))),
+                MethodOwner::Value(value) => {
+                    (MethodOwner::Value(value.clone()), words(&quote!(#value.#call)))
+                }
             };
             let kind = TargetKind::Method {
                 owner,
@@ -66,6 +72,7 @@ fn target(target: &Target, invalidator: &Invalidator, errors: &mut Errors) -> Op
             };
             Some(TargetPlan {
                 kind,
+                text,
                 needs_result: use_result(arguments, invalidator, errors),
             })
         }
@@ -74,11 +81,13 @@ fn target(target: &Target, invalidator: &Invalidator, errors: &mut Errors) -> Op
                 MethodOwner::Type(path) => path.clone(),
                 MethodOwner::Value(value) => type_of_receiver(value, name, errors)?,
             };
+            let text = words(&quote!(#owner::#name(..)));
             Some(TargetPlan {
                 kind: TargetKind::WholeMethod {
                     owner,
                     name: name.clone(),
                 },
+                text,
                 needs_result: false,
             })
         }
@@ -131,7 +140,11 @@ fn text(
         _ if has_glob => TargetKind::Pattern(parts),
         _ => TargetKind::Key(parts),
     };
-    Some(TargetPlan { kind, needs_result })
+    Some(TargetPlan {
+        kind,
+        text: literal.value(),
+        needs_result,
+    })
 }
 
 /// Whether one of the arguments takes something of the function's result.

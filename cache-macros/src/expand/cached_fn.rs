@@ -8,7 +8,7 @@ use quote::quote_spanned;
 use syn::Expr;
 
 use super::render::{Context, Place, self_token};
-use super::site::site;
+use super::site::{row, site};
 use super::{allow_closures, future_of, manager, with_body};
 use crate::attr::{CachedOptions, Fixed, Slot, Tier, Ttl};
 use crate::model::{Cached, CachedPlan, Part};
@@ -16,7 +16,8 @@ use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
-//             static __SITE: Site = Site::new("..::get_lead", "lead:{lead_id}");
+//             static __SITE: Site = Site::new(FunctionInfo::cached("..::get_lead", "lead:{lead_id}", "Lead"));
+//             register!(__SITE);
 //             match { .. render(&mut arguments); lookup(&__SITE, .., &arguments, &render) } {
 //                 Ok(hit) => hit,
 //                 Err(miss) => Miss::load(miss.tag(..), async move { body }, store_all).await,
@@ -34,7 +35,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         place: Place::Function,
     };
     let options = &cached.options;
-    let site = site(cached, &plan.key.text);
+    let site = site(&cached.krate, &row(cached, &plan.key));
     let popular = popular(cached);
     let render = context.key(&plan.key);
     let manager = manager(options.manager.get(), &cached.krate);
@@ -57,7 +58,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         }
     };
     let body = quote_spanned! {span=>
-        static __SITE: #private::Site = #site;
+        #site
         #popular
         let __shape = #shape;
         #asked

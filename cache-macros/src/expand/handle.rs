@@ -11,6 +11,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{GenericParam, Type, WherePredicate};
 
 use super::render::{Context, Place, is_string, is_users_reference, self_token};
+use super::site::row;
 use super::{cfgs, manager};
 use crate::model::{Cached, KeyPlan, Namespace, Part, Render, Source};
 use crate::signature::{Binding, ungrouped};
@@ -19,7 +20,7 @@ use crate::template::Filter;
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: enum get_lead {}
-//         impl get_lead { fn key(lead_id: &u64) -> Key { .. } .. }
+//         impl get_lead { fn key(lead_id: &u64) -> Key { .. } .. const INFO: &'static FunctionInfo = ..; }
 // Input:  async fn get(&self, id: u64) -> Ret { body }
 // Output: fn __cache_key_get(id: &u64) -> Key { .. }
 //         fn __cache_all_get() -> Target { .. }
@@ -40,6 +41,7 @@ fn of_function(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let mut name = cached.function.name().clone();
     name.set_span(mixed(name.span()));
     let all = all(cached, plan);
+    let row = row(cached, plan);
     let keyed = parameters(cached, plan).map(|parameters| {
         let Parameters {
             generics,
@@ -74,6 +76,8 @@ fn of_function(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         #allow
         impl #name {
             #keyed
+
+            #visibility const INFO: &'static #private::FunctionInfo = &#row;
 
             #[doc(hidden)]
             #visibility fn __all() -> #private::Target { #all }

@@ -9,6 +9,7 @@ use syn::ext::IdentExt;
 use syn::{Expr, ExprPath, PathArguments};
 
 use super::render::{Context, Place, result_name};
+use super::site::{row_of_invalidator, site};
 use super::{future_of, manager, reference, with_body};
 use crate::attr::MethodOwner;
 use crate::model::{Invalidator, TargetKind, TargetPlan};
@@ -16,7 +17,7 @@ use crate::span::mixed;
 
 // Input:  async fn update_lead(lead_id: u64) -> Ret { body }
 // Output: async fn update_lead(lead_id: u64) -> Ret {
-//             let mut targets = Targets::of({ static SITE: Site = Site::new("..::update_lead", ""); &SITE }, ..);
+//             let mut targets = Targets::of({ static SITE: Site = Site::new(..); register!(SITE); &SITE }, ..);
 //             targets.key(get_lead::key(&lead_id));
 //             let ret: Ret = async move { body }.await;
 //             settle(.., &ret, targets).await;
@@ -26,7 +27,6 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
     let span = Span::mixed_site();
     let private = invalidator.krate.private(span);
     let function = &invalidator.function;
-    let name = function.plain_name();
     let ret = function.return_type();
     let manager = manager(invalidator.options.manager.get(), &invalidator.krate);
     let future = future_of(function);
@@ -49,8 +49,9 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
     });
     // In a block of its own: an item beside the targets would take from rustc's messages about them what it knows of
     // similar names.
+    let site = site(&invalidator.krate, &row_of_invalidator(invalidator, targets));
     let site = quote_spanned! {span=>
-        { static __SITE: #private::Site = #private::Site::new(#private::path!(#name), ""); &__SITE }
+        { #site &__SITE }
     };
     let body = quote_spanned! {span=>
         let mut __targets = #private::Targets::of(#site, #manager);
@@ -159,24 +160,32 @@ fn uncached(invalidator: &Invalidator, hidden: &Ident, arguments: usize) -> Toke
 /// Input: `leads::get_lead::<T>`, `key`, `lead_id`
 /// Output: `leads::get_lead::key::<T>(&lead_id)`
 fn call_of_handle(path: &ExprPath, name: &str, arguments: &[Expr]) -> TokenStream {
-    let mut handle = path.clone();
-    let at = mixed(
-        path.path
-            .segments
-            .last()
-            .map_or_else(Span::call_site, |segment| segment.ident.span()),
-    );
+    let (handle, turbofish, at) = handle_of(path);
     let name = Ident::new(name, at);
-    let turbofish = handle
-        .path
-        .segments
-        .last_mut()
-        .map(|segment| std::mem::replace(&mut segment.arguments, PathArguments::None));
     let turbofish = turbofish
         .filter(|arguments| !arguments.is_none())
         .map(|arguments| with_colons(&quote::ToTokens::into_token_stream(arguments)));
     let references = arguments.iter().map(reference);
     quote_spanned!(at=> #handle::#name #turbofish(#(#references),*))
+}
+
+/// Input: `leads::get_lead::<T>`
+/// Output: `leads::get_lead::INFO`
+pub(super) fn info_of_handle(path: &ExprPath) -> TokenStream {
+    let (handle, _, at) = handle_of(path);
+    let name = Ident::new("INFO", at);
+    quote_spanned!(at=> #handle::#name)
+}
+
+/// The path of a function's handle, the generic arguments of the function, and where its name stands.
+fn handle_of(path: &ExprPath) -> (ExprPath, Option<PathArguments>, Span) {
+    let mut handle = path.clone();
+    let last = handle.path.segments.last_mut();
+    let at = last
+        .as_ref()
+        .map_or_else(Span::call_site, |segment| segment.ident.span());
+    let turbofish = last.map(|segment| std::mem::replace(&mut segment.arguments, PathArguments::None));
+    (handle, turbofish, mixed(at))
 }
 
 /// `<T>` or `::<T>` as `::<T>`.

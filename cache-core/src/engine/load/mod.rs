@@ -181,7 +181,7 @@ impl Ticket {
     fn count_stale(&self) {
         self.counters.stale_served.fetch_add(1, Relaxed);
         tracing::debug!(
-            function = self.site.map(Site::path),
+            function = self.site.map(|site| site.path),
             stale = true,
             "a value past its TTL is served"
         );

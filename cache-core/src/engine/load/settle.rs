@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::site::Site;
 use super::super::{Core, Keep};
 use super::run::Older;
 use super::{Loaded, Run, Ticket, part_of};
@@ -170,7 +169,7 @@ impl Ticket {
                 Err(reason) => {
                     self.counters.errors.fetch_add(1, Relaxed);
                     tracing::warn!(
-                        function = self.site.map(Site::path),
+                        function = self.site.map(|site| site.path),
                         key = self.site.map(|site| site.template),
                         reason,
                         "a value cannot be serialised; it is held in memory alone"
