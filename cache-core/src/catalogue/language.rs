@@ -30,6 +30,14 @@ impl Bytes {
 
     /// A byte of both, one that reads well if there is one.
     fn shared(self, other: Self) -> Option<u8> {
+        if self
+            .0
+            .iter()
+            .zip(other.0)
+            .all(|(mine, theirs)| mine & theirs == 0)
+        {
+            return None;
+        }
         let mut readable = (b'0'..=b'9')
             .chain(b'a'..=b'z')
             .chain(b'A'..=b'Z')

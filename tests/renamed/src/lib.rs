@@ -1,6 +1,7 @@
 //! What the documentation shows first, as a user's crate that calls the library `c` writes it.
 
 #![deny(warnings)]
+#![forbid(unsafe_code)]
 #![cfg(test)]
 
 use std::collections::HashMap;
@@ -231,4 +232,16 @@ async fn m6_a_store_of_ones_own_stands_in_for_redis() {
     store.map().insert("foreign".into(), vec![1]);
     one.clear().await;
     assert_eq!(entries(), ["foreign"]);
+}
+
+#[test]
+fn functions_of_a_crate_that_forbids_unsafe_code_are_in_the_catalogue() {
+    let catalogue = c::catalogue();
+    let names: Vec<&str> = catalogue.functions().iter().map(|row| row.name()).collect();
+    assert_eq!(names, ["calculate_metric", "change", "get", "get_lead", "search_leads", "update_lead"]);
+    assert!(catalogue.functions().contains(&get_lead::INFO));
+    let errors = catalogue.check().into_iter().filter(|finding| finding.severity() == c::Severity::Error);
+    let errors: Vec<String> = errors.map(|error| error.to_string()).collect();
+    // Campaigns are stored by hand here.
+    assert_eq!(errors.len(), 2, "{errors:#?}");
 }
