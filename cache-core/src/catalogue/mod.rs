@@ -26,7 +26,7 @@ use relations::Relations;
 /// Functions add themselves when they are linked, before `main` runs and whether they are called or not. One that a `cfg`
 /// leaves out is not there.
 ///
-/// ```
+/// ```standalone_crate
 /// # #[cfg(feature = "macros")] {
 /// use cache_core::{cache_result, invalidate_cache};
 ///
@@ -92,7 +92,7 @@ impl Catalogue {
     /// What is done through a [`CacheManager`](crate::CacheManager), with keys that are written by hand, is not in the
     /// catalogue. Where an attribute drops such keys, let the test leave that finding out:
     ///
-    /// ```
+    /// ```standalone_crate
     /// use cache_core::{Finding, Severity};
     ///
     /// let mut findings = cache_core::catalogue().check();
@@ -108,7 +108,7 @@ impl Catalogue {
 
     /// For a test of a program: there are no errors in it. Notes are no reason to fail.
     ///
-    /// ```
+    /// ```standalone_crate
     /// cache_core::catalogue().assert_sound();
     /// ```
     ///
