@@ -40,6 +40,10 @@ const ROOT: &[(&str, &str)] = &[
     ("Change", "remote"),
     ("Stats", "stats"),
     ("FunctionStats", "stats"),
+    ("Tier", "engine"),
+    ("FunctionInfo", "engine"),
+    ("TargetInfo", "engine"),
+    ("Catalogue", "catalogue"),
     ("CacheManager", "manager"),
 ];
 
@@ -193,7 +197,7 @@ fn every_file_says_what_it_is() {
 
 /// Files that their module takes in for tests alone.
 fn is_for_tests(path: &Path) -> bool {
-    let for_tests = ["tests.rs", "interleavings.rs", "sim"];
+    let for_tests = ["tests.rs", "properties.rs", "interleavings.rs", "sim"];
     path.components()
         .any(|part| for_tests.iter().any(|name| part.as_os_str() == *name))
 }

@@ -11,6 +11,8 @@ mod entry;
 mod errors;
 mod expand;
 mod model;
+#[cfg(test)]
+mod properties;
 mod signature;
 mod span;
 mod suggest;
@@ -89,6 +91,8 @@ use crate::attr::CachedAttribute;
 /// A cached function has a handle of the same path: `calculate_metric::key(..)` gives the key of an entry and
 /// `calculate_metric::invalidate(..)` drops it. Both take the arguments in the key by reference, `String` as
 /// `&str`. A method's entries are named by [`macro@invalidate_cache`].
+///
+/// `calculate_metric::INFO` is the function's row in the catalogue, where every annotated function is.
 #[proc_macro_attribute]
 pub fn cache_result(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::cached(CachedAttribute::Result, options.into(), &item.into()).into()

@@ -17,6 +17,8 @@ mod targets;
 mod template;
 
 pub(crate) use key_part::key_part;
+#[cfg(test)]
+pub(crate) use template::{Scope, resolve};
 
 use crate::errors::{Errors, Message};
 use crate::model::{Cached, CachedPlan, Invalidator, TargetPlan};
