@@ -3,6 +3,10 @@
 //! No test talks to a server that it did not start. [`RedisServer`] spawns one on a free port, and it
 //! goes away with its handle, or with the test process, however that ends.
 
+mod redis_cluster;
+mod redis_sentinels;
 mod redis_server;
 
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinels::RedisSentinels;
 pub use redis_server::{Monitor, RedisServer, shared, unique_prefix};

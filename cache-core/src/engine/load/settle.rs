@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::Keep;
 use super::super::site::Site;
-use super::super::{Core, Keep};
 use super::run::Older;
 use super::{Loaded, Run, Ticket, part_of};
 use crate::clock;
@@ -116,7 +116,8 @@ impl Ticket {
         let mut may_hold = true;
         if let Some(remote) = remote {
             let stored = if run.claimed && fits && run.stands() {
-                Core::stored(&keep, remote, run.token, payload)
+                core.stored(&self.key, &keep, remote, run.token, payload)
+                    .filter(|stored| run.began_with(stored.origin))
             } else {
                 None
             };
