@@ -31,9 +31,10 @@ pub enum BackendMode {
 pub enum RedisMode {
     /// One server.
     Single,
-    /// Redis Cluster.
+    /// Redis Cluster: each key is on one of several servers. It has database 0 alone.
     Cluster,
-    /// A server found through Sentinel.
+    /// One server, whichever the sentinels at the given addresses say is the master. Users and passwords are those of the
+    /// servers; sentinels that know none are asked without.
     Sentinel,
 }
 
