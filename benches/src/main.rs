@@ -4,12 +4,14 @@
 //! cargo run --release --manifest-path benches/Cargo.toml -- all
 //! ```
 //!
-//! `hit`, `redis`, `stampede`, `races` and `invalidate` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
+//! `hit`, `redis`, `stampede`, `races`, `invalidate`, `sentinel` and `cluster` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
 //! Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
 
 // The candidates are the same text for each type of value.
 #![allow(clippy::duplicate_mod)]
 
+#[cfg(feature = "ours")]
+mod cluster;
 mod data;
 mod hit;
 mod instructions;
@@ -18,9 +20,18 @@ mod invalidate;
 mod measure;
 mod races;
 mod redis;
+#[cfg(feature = "ours")]
+#[path = "../../tests/support/redis_cluster.rs"]
+mod redis_cluster;
+#[cfg(feature = "ours")]
+#[allow(dead_code)]
+#[path = "../../tests/support/redis_sentinels.rs"]
+mod redis_sentinels;
 #[allow(dead_code)]
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
+#[cfg(feature = "ours")]
+mod sentinel;
 mod stampede;
 mod table;
 
@@ -32,7 +43,7 @@ use table::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
-const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede | races | invalidate  [--rounds N] [--slice-ms N]";
+const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede | races | invalidate | sentinel | cluster  [--rounds N] [--slice-ms N]";
 
 /// The command line.
 pub struct Options {
@@ -85,7 +96,11 @@ fn main() -> ExitCode {
             stampede::run(&options);
             races::run(&options);
             #[cfg(feature = "ours")]
-            invalidate::run(&options);
+            {
+                invalidate::run(&options);
+                sentinel::run(&options);
+                cluster::run(&options);
+            }
         }
         Some("hit") => hit::run(&options),
         Some("redis") => redis::run(&options),
@@ -96,6 +111,10 @@ fn main() -> ExitCode {
         Some("stampede") => stampede::run(&options),
         #[cfg(feature = "ours")]
         Some("invalidate") => invalidate::run(&options),
+        #[cfg(feature = "ours")]
+        Some("sentinel") => sentinel::run(&options),
+        #[cfg(feature = "ours")]
+        Some("cluster") => cluster::run(&options),
         Some("races") => races::run(&options),
         // One of the processes that share a Redis.
         Some("races-process") => races::process(&options),

@@ -48,7 +48,8 @@ pub use engine::info::{FunctionInfo, TargetInfo};
 pub use error::{CacheError, SharedError};
 pub use key::{CacheKey, Integer, Key, KeyWriter};
 pub use manager::{
-    CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, PopularSearches, RedisHealth, Set, Warm,
+    CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, NodeHealth, PopularSearches, RedisHealth,
+    Set, Warm,
 };
 pub use remote::{BackendError, CacheBackend, Change};
 pub use stats::{FunctionStats, Stats};

@@ -76,16 +76,50 @@ fn an_unreachable_redis_is_no_error() {
 }
 
 #[test]
-fn cluster_and_sentinel_are_clear_errors() {
-    for mode in ["cluster", "sentinel"] {
-        let said = probe(&[("REDIS_URL", "redis://127.0.0.1/"), ("REDIS_MODE", mode)]);
+fn e2_a_deployment_that_cannot_be_is_a_clear_error() {
+    let several = "redis://127.0.0.1:1,127.0.0.1:2";
+    for (variables, words) in [
+        (
+            &[("REDIS_URL", several), ("REDIS_MODE", "sentinel")][..],
+            "`REDIS_SENTINEL_MASTER` is not set",
+        ),
+        (
+            &[("REDIS_URL", several), ("REDIS_MODE", "single")],
+            "names several nodes, but `REDIS_MODE` is `single`",
+        ),
+        (
+            &[("REDIS_URL", several), ("REDIS_SENTINEL_MASTER", "m")],
+            "set `REDIS_MODE=sentinel`",
+        ),
+        (
+            &[("REDIS_HOST", "h"), ("REDIS_DB", "3"), ("REDIS_MODE", "cluster")],
+            "a cluster has database 0 alone",
+        ),
+        (
+            &[("REDIS_URL", "unix:///tmp/s"), ("REDIS_MODE", "cluster")],
+            "a cluster and sentinels take `redis://`",
+        ),
+        (&[("REDIS_URL", "http://h")], "it takes `redis://"),
+    ] {
+        let said = probe(variables);
         assert!(
-            said.contains("refused: `REDIS_MODE`") && said.contains("it takes `single`"),
+            said.contains("refused: `REDIS_") && said.contains(words),
             "{said}"
         );
     }
-    let said = probe(&[("REDIS_URL", "redis://127.0.0.1:1,redis://127.0.0.1:2")]);
-    assert!(said.contains("several nodes make a cluster"), "{said}");
+}
+
+#[test]
+fn l3_an_unreachable_cluster_is_no_error() {
+    let said = probe(&[("REDIS_URL", "redis://ann:hunter2@127.0.0.1:1,127.0.0.1:2")]);
+    assert!(
+        said.contains("made") && said.contains("status: Degraded") && said.contains("runs 1"),
+        "{said}"
+    );
+    assert!(
+        said.contains("mode: Cluster") && !said.contains("hunter2"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What the framework does, seen from outside: one module a subject.
 
+mod access;
 mod across;
 mod aging;
 mod attributes;
 mod clocks;
+mod cluster;
 mod coherence;
 mod commands;
 mod environment;
@@ -16,5 +18,8 @@ mod manager;
 mod outage;
 mod pending;
 mod redis;
+mod sentinel;
+mod settled;
 mod staleness;
+mod tls;
 mod worker;

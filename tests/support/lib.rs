@@ -4,6 +4,10 @@
 //! goes away with its handle, or with the test process, however that ends.
 
 pub mod annotated;
+mod redis_cluster;
+mod redis_sentinels;
 mod redis_server;
 
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinels::RedisSentinels;
 pub use redis_server::{Monitor, RedisServer, shared, unique_prefix};

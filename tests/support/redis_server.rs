@@ -17,10 +17,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a server may take to answer, at start and afterwards.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Between two looks at something that is not there yet.
-const POLL: Duration = Duration::from_millis(2);
+pub(crate) const POLL: Duration = Duration::from_millis(2);
 
 /// `$1` is the directory, the rest the server and its arguments. Prints the server's process id.
 const SUPERVISOR: &str = r#"
@@ -46,6 +46,8 @@ pub struct RedisServer {
     dir: PathBuf,
     password: Option<String>,
     arguments: Vec<String>,
+    /// What a sentinel watches. It writes down there what it learns.
+    watch: Option<String>,
     process: Mutex<Option<Process>>,
 }
 
@@ -78,10 +80,23 @@ impl RedisServer {
         Self::start_anywhere(None, arguments)
     }
 
+    /// Starts a sentinel with the lines of its configuration that say what it watches.
+    pub fn start_sentinel(watch: &str) -> Self {
+        Self::start_made(|| {
+            let mut server = Self::new(free_port(), None, &[]);
+            server.watch = Some(watch.to_owned());
+            server
+        })
+    }
+
     fn start_anywhere(password: Option<&str>, arguments: &[&str]) -> Self {
+        Self::start_made(|| Self::new(free_port(), password, arguments))
+    }
+
+    fn start_made(make: impl Fn() -> Self) -> Self {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let server = Self::new(free_port(), password, arguments);
+            let server = make();
             // Between our look at the port and the server's, another process may have taken it.
             if server.try_spawn(deadline).is_ok() {
                 return server;
@@ -99,6 +114,7 @@ impl RedisServer {
             dir: std::env::temp_dir().join(unique_prefix()),
             password: password.map(str::to_owned),
             arguments: arguments.iter().map(ToString::to_string).collect(),
+            watch: None,
             process: Mutex::new(None),
         }
     }
@@ -221,10 +237,17 @@ impl RedisServer {
 
     fn try_spawn(&self, deadline: Instant) -> Result<(), PortTaken> {
         std::fs::create_dir_all(&self.dir).unwrap_or_else(|error| panic!("{}: {error}", self.dir.display()));
-        let mut shell = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", SUPERVISOR, "sh"])
             .arg(&self.dir)
-            .arg(binary())
+            .arg(binary());
+        if let Some(watch) = &self.watch {
+            let file = self.dir.join("sentinel.conf");
+            std::fs::write(&file, watch).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            command.arg(file).arg("--sentinel");
+        }
+        let mut shell = command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .arg("--unixsocket")
             .arg(self.socket())
@@ -264,7 +287,11 @@ impl RedisServer {
                 return Ok(());
             }
             let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-            if log.contains("Could not create server TCP listening socket") {
+            let taken = [
+                "Could not create server TCP listening socket",
+                "Failed listening on port",
+            ];
+            if taken.iter().any(|line| log.contains(line)) {
                 return Err(PortTaken);
             }
             assert!(
@@ -305,6 +332,37 @@ impl Process {
 }
 
 struct PortTaken;
+
+/// A directory that goes with its handle, or with this process however that ends.
+pub(crate) struct Folder {
+    path: PathBuf,
+    shell: Child,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(unique_prefix());
+        std::fs::create_dir_all(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let shell = Command::new("sh")
+            .args(["-c", r#"trap '' HUP INT TERM; cat >/dev/null; rm -rf "$1""#, "sh"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("`sh` does not start: {error}"));
+        Self { path, shell }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
 
 /// The commands that a server executes, collected from [`RedisServer::monitor`] to the drop.
 ///
@@ -395,7 +453,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0));
     match listener.and_then(|listener| listener.local_addr()) {
         Ok(address) => address.port(),

@@ -1,6 +1,7 @@
 //! What a manager is made with: the settings of the builder over those of the environment over the defaults.
 //! It connects nowhere. Invariant: a [`Config`] is complete and in range; what is wrong is found here, with its name.
 
+mod address;
 pub(crate) mod duration;
 mod env;
 
@@ -8,9 +9,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use address::{Servers, redact};
 pub(crate) use env::{process, read, warn_about_misspelt};
 
 use crate::CacheError;
+use address::Address;
 
 /// Which tiers hold entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +31,10 @@ pub enum BackendMode {
 pub enum RedisMode {
     /// One server.
     Single,
-    /// Redis Cluster.
+    /// Redis Cluster: each key is on one of several servers. It has database 0 alone.
     Cluster,
-    /// A server found through Sentinel.
+    /// One server, whichever the sentinels at the given addresses say is the master. Users and passwords are those of the
+    /// servers; sentinels that know none are asked without.
     Sentinel,
 }
 
@@ -120,8 +124,7 @@ pub(crate) struct Config {
 /// How to reach Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct RedisConfig {
-    /// With the password in it, hence hidden.
-    pub(crate) url: Secret,
+    pub(crate) servers: Servers,
     pub(crate) max_connections: usize,
     pub(crate) timeout: Duration,
 }
@@ -145,22 +148,21 @@ impl Config {
                 said.$field.or(environment.$field)
             };
         }
-        let mode = pick!(redis_mode).unwrap_or(RedisMode::Single);
-        let master = pick!(redis_sentinel_master);
-        let redis = redis_config(
-            &Address {
-                url: said.redis_url.or(environment_url),
-                host: said.redis_host.or(environment_host),
-                port: pick!(redis_port),
-                db: pick!(redis_db),
-                username: pick!(redis_username),
-                password: pick!(redis_password),
-            },
-            mode,
-            master.as_deref(),
-            pick!(redis_max_connections).unwrap_or(10),
-            pick!(redis_timeout).unwrap_or(Duration::from_secs(5)),
-        )?;
+        let address = Address {
+            url: said.redis_url.or(environment_url),
+            host: said.redis_host.or(environment_host),
+            port: pick!(redis_port),
+            db: pick!(redis_db),
+            username: pick!(redis_username),
+            password: pick!(redis_password),
+            mode: pick!(redis_mode),
+            master: pick!(redis_sentinel_master),
+        };
+        let redis = address.resolve()?.map(|servers| RedisConfig {
+            servers,
+            max_connections: pick!(redis_max_connections).unwrap_or(10),
+            timeout: pick!(redis_timeout).unwrap_or(Duration::from_secs(5)),
+        });
         let remote = redis.is_some() || said.has_store;
         let backend = match said_backend.or(if own_redis || said.has_store {
             None
@@ -238,6 +240,18 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), CacheError> {
+        if let Some(redis) = &self.redis {
+            if redis.max_connections == 0 {
+                return Err(CacheError::Config(
+                    "`REDIS_MAX_CONNECTIONS` is 0; it takes at least 1".into(),
+                ));
+            }
+            if redis.timeout.is_zero() {
+                return Err(CacheError::Config(
+                    "`REDIS_TIMEOUT` is 0; it takes the seconds that connecting may take".into(),
+                ));
+            }
+        }
         let durations = [
             ("default_ttl", "CACHE_DEFAULT_TTL", self.default_ttl),
             ("op_budget", "CACHE_OP_BUDGET", self.op_budget),
@@ -338,151 +352,9 @@ pub(crate) fn ttl_variable(namespace: &str) -> String {
     }
 }
 
-struct Address {
-    url: Option<Secret>,
-    host: Option<String>,
-    port: Option<u16>,
-    db: Option<i64>,
-    username: Option<String>,
-    password: Option<Secret>,
-}
-
-fn redis_config(
-    address: &Address,
-    mode: RedisMode,
-    master: Option<&str>,
-    max_connections: usize,
-    timeout: Duration,
-) -> Result<Option<RedisConfig>, CacheError> {
-    let refuse = |text: String| Err(CacheError::Config(text));
-    let url = match (&address.url, &address.host) {
-        (Some(url), _) => url.clone(),
-        (None, Some(host)) => from_parts(host, address)?,
-        (None, None) => return Ok(None),
-    };
-    if mode != RedisMode::Single {
-        let name = if mode == RedisMode::Cluster {
-            "cluster"
-        } else {
-            "sentinel"
-        };
-        return refuse(format!(
-            "`REDIS_MODE` is `{name}`, which this version cannot speak to; it takes `single`, the address of one server"
-        ));
-    }
-    if master.is_some() {
-        return refuse(
-            "`REDIS_SENTINEL_MASTER` is set, but `REDIS_MODE` is `single`; leave one of the two out".into(),
-        );
-    }
-    if url.0.contains(',') {
-        return refuse(format!(
-            "`REDIS_URL` is `{}`: several nodes make a cluster, which this version cannot speak to; it takes one address",
-            redact(&url.0)
-        ));
-    }
-    if max_connections == 0 {
-        return refuse("`REDIS_MAX_CONNECTIONS` is 0; it takes at least 1".into());
-    }
-    if timeout.is_zero() {
-        return refuse("`REDIS_TIMEOUT` is 0; it takes the seconds that connecting may take".into());
-    }
-    check_url(&url)?;
-    Ok(Some(RedisConfig {
-        url,
-        max_connections,
-        timeout,
-    }))
-}
-
-#[cfg(feature = "redis")]
-fn check_url(url: &Secret) -> Result<(), CacheError> {
-    redis::IntoConnectionInfo::into_connection_info(url.0.as_str()).map(drop).map_err(|error| {
-        CacheError::Config(format!(
-            "`REDIS_URL` is `{}` ({}); it takes `redis://[user:password@]host[:port][/db]` or `unix:///path/to.sock`",
-            redact(&url.0),
-            error
-        ))
-    })
-}
-
-#[cfg(not(feature = "redis"))]
-fn check_url(url: &Secret) -> Result<(), CacheError> {
-    Err(CacheError::Config(format!(
-        "`REDIS_URL` is `{}`, but cache-core was built without its feature `redis`",
-        redact(&url.0)
-    )))
-}
-
-fn from_parts(host: &str, address: &Address) -> Result<Secret, CacheError> {
-    if host.is_empty() || host.contains(['/', '@', '?', ' ']) {
-        return Err(CacheError::Config(
-            "`REDIS_HOST` takes a host name or an address alone; a whole URL goes into `REDIS_URL`".into(),
-        ));
-    }
-    let user = match (&address.username, &address.password) {
-        (None, None) => String::new(),
-        (user, password) => format!(
-            "{}:{}@",
-            percent(user.as_deref().unwrap_or_default()),
-            percent(password.as_ref().map_or("", |secret| &secret.0))
-        ),
-    };
-    // An IPv6 address stands in brackets.
-    let host = if host.contains(':') && !host.starts_with('[') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
-    let (port, db) = (address.port.unwrap_or(6379), address.db.unwrap_or(0));
-    Ok(Secret(format!("redis://{user}{host}:{port}/{db}")))
-}
-
-fn percent(text: &str) -> String {
-    use fmt::Write as _;
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
-/// An address that is not understood, or is not to be shown: only its scheme is sure to be no secret.
-pub(crate) fn redact(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, _))
-            if scheme.len() < 10
-                && scheme
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'+') =>
-        {
-            format!("{scheme}://***")
-        }
-        _ => "***".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn e3_an_address_is_shown_without_its_password() {
-        for url in [
-            "redis://:hunter,2@h",
-            "redis://:hunter?2@h",
-            "redis://hunter2",
-            "redis://ann:hunter2:6379/0",
-        ] {
-            assert_eq!(redact(url), "redis://***");
-        }
-        assert_eq!(redact("hunter2"), "***");
-        assert_eq!(format!("{:?}", Secret("s3cret".into())), "(hidden)");
-    }
 
     #[test]
     fn a_bound_of_zero_is_refused_with_its_name() {

@@ -15,14 +15,14 @@ impl Core {
     /// Starts listening to other processes, unless that goes on already.
     pub(crate) fn listen(self: &Arc<Self>) {
         if let Some(Remote::Redis(redis)) = &self.remote {
-            redis.channel.listen(redis.link(), Arc::downgrade(self));
+            redis.channel.listen(redis.nodes(), Arc::downgrade(self));
         }
     }
 
     /// Waits until other processes are heard, if Redis is there at all.
     pub(crate) async fn until_heard(&self) {
         if let Some(Remote::Redis(redis)) = &self.remote
-            && redis.link().is_up()
+            && redis.nodes().is_up()
         {
             redis.channel.wait_until_heard(Duration::from_secs(1)).await;
         }

@@ -111,7 +111,7 @@ impl Core {
             (Some(store), _) => Some(Remote::Store(store)),
             #[cfg(feature = "redis")]
             (None, Some(redis)) => Some(Remote::Redis(Arc::new(remote::redis::RedisTier::new(
-                redis.clone(),
+                redis,
                 &config.full_prefix(),
                 config.degraded_ttl,
             )?))),
@@ -246,17 +246,20 @@ impl Core {
     /// What the shared tier is to hold of a value. Nothing where a generation is not known there: the value could not be
     /// invalidated.
     pub(crate) fn stored(
+        &self,
+        key: &str,
         keep: &Keep,
         remote: &Remote,
         token: u64,
         payload: Option<Vec<u8>>,
     ) -> Option<Stored> {
-        let now = remote.now();
-        let generations = keep
+        let now = remote.now(|| self.full_key(key));
+        let generations: Vec<(String, u64)> = keep
             .generations
             .iter()
             .map(|snapshot| Some((snapshot.generation.name.to_string(), snapshot.nonce?)))
             .collect::<Option<_>>()?;
+        let names = generations.iter().map(|(name, _)| name.as_str());
         Some(Stored {
             version: keep.version,
             born: now,
@@ -265,10 +268,21 @@ impl Core {
             token,
             retry_at: 0,
             shape: keep.shape,
-            origin: remote.origin(),
+            origin: self.origin(remote, key, names),
             generations,
             payload,
         })
+    }
+
+    /// Which runs of which servers an entry depends on: of the one that has it, and of those that have its generations.
+    pub(crate) fn origin(
+        &self,
+        remote: &Remote,
+        key: &str,
+        generations: impl Iterator<Item: AsRef<str>>,
+    ) -> u64 {
+        let own = std::iter::once_with(|| self.full_key(key));
+        remote.origin(own.chain(generations.map(|name| self.generation_key(name.as_ref()))))
     }
 
     /// The shape of the values of a codec, found at its first use.
@@ -348,12 +362,13 @@ impl Core {
             }
         };
         // Both clocks are read at once: what follows may take a while.
-        let (now, local) = (remote.now(), clock::now());
+        let (now, local) = (remote.now(|| self.full_key(key)), clock::now());
         if stored.serve_until <= now || wanted.version.is_some_and(|version| version != stored.version) {
             return fetched;
         }
         // A server that was started again or has taken another's place may have lost an invalidation.
-        if stored.origin != remote.origin() {
+        let names = stored.generations.iter().map(|(name, _)| name.as_str());
+        if stored.origin != self.origin(remote, key, names) {
             return fetched;
         }
         let has = |name: &str| stored.generations.iter().any(|(other, _)| other == name);

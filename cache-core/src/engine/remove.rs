@@ -190,19 +190,16 @@ impl Core {
         };
         let full: Vec<String> = keys.iter().map(|key| self.full_key(key)).collect();
         let mut budget = self.budget();
-        let mut result = remote.delete_many(full, &mut budget).await;
         let news: Vec<News> = keys.iter().map(|key| Name::Key(key.clone()).news()).collect();
-        if remote.announce(&news, &mut budget).await.is_err() {
-            result = Err(Unavailable);
-        }
+        let (removed, left) = remote.delete_many(&full, &news, &mut budget).await;
         for key in keys {
             self.forget(&Name::Key(key.clone()));
-            if result.is_err() {
-                self.invalidate_later(Name::Key(key.clone()));
-            }
+        }
+        for key in left.into_iter().filter_map(|index| keys.get(index)) {
+            self.invalidate_later(Name::Key(key.clone()));
         }
         // A key that memory had, Redis had as well, unless it is one that stays in this process.
-        result.map_or(alone.len() as u64, |removed| removed.max(alone.len() as u64))
+        removed.max(alone.len() as u64)
     }
 
     /// Has the shared tier told as soon as it answers.

@@ -167,6 +167,7 @@ async fn store_all(core: &Arc<Core>, pairs: Vec<EncodedPair>) {
         let names: Vec<Arc<Generation>> = names.into_values().collect();
         let standing = core.snapshots(core.remote.as_ref(), &names, &mut budget).await;
         let mut entries = Vec::with_capacity(piece.len());
+        let mut told = Vec::with_capacity(piece.len());
         let mut untold = Vec::new();
         for EncodedPair { key, bytes, ttl } in piece {
             let own = core.generations_of(key, &[]);
@@ -178,14 +179,15 @@ async fn store_all(core: &Arc<Core>, pairs: Vec<EncodedPair>) {
                 Some(entry) => {
                     let ttl = Duration::from_millis(*ttl);
                     entries.push((core.full_key(key), entry, ttl, name.news()));
+                    told.push(name);
                 }
                 None => untold.push(name),
             }
         }
         let Some(remote) = &core.remote else { continue };
-        if remote.put_many(entries, &mut budget).await.is_err() {
-            untold = piece.iter().map(|pair| Name::Key(pair.key.clone())).collect();
-        }
+        let stored = remote.put_many(entries, &mut budget).await;
+        let left = told.into_iter().zip(stored);
+        untold.extend(left.filter_map(|(name, stored)| stored.is_err().then_some(name)));
         for name in untold {
             core.invalidate_later(name);
         }

@@ -36,9 +36,9 @@ impl CacheManagerBuilder {
         redis_port: u16 => redis_port;
         /// `REDIS_DB`.
         redis_db: i64 => redis_db;
-        /// `REDIS_MODE`.
+        /// `REDIS_MODE`: how Redis is deployed; a cluster where several addresses are named, else a single server.
         redis_mode: RedisMode => redis_mode;
-        /// `REDIS_MAX_CONNECTIONS`: the most connections to Redis. One carries single reads and writes; where two are
+        /// `REDIS_MAX_CONNECTIONS`: the most connections to each server. One carries single reads and writes; where two are
         /// allowed, scans and batches go over the second.
         redis_max_connections: usize => redis_max_connections;
         /// `REDIS_TIMEOUT`: how long connecting may take.
@@ -77,13 +77,15 @@ impl CacheManagerBuilder {
         shards: usize => shards;
     }
 
-    /// `REDIS_URL`: `redis://` or `unix://`; this version has no TLS.
+    /// `REDIS_URL`: `redis://`, `unix://`, or `rediss://` with the feature `tls`. Several addresses, separated by commas, are
+    /// the nodes of a cluster, or the sentinels with [`redis_mode`](Self::redis_mode)`(RedisMode::Sentinel)`; what the first
+    /// one says of user, password, database and TLS holds for those after it that are a host alone, and for the servers.
     pub fn redis_url(mut self, url: impl Into<String>) -> Self {
         self.settings.redis_url = Some(Secret(url.into()));
         self
     }
 
-    /// `REDIS_HOST`, when there is no URL.
+    /// `REDIS_HOST`, when there is no URL; several, separated by commas.
     pub fn redis_host(mut self, host: impl Into<String>) -> Self {
         self.settings.redis_host = Some(host.into());
         self
@@ -101,7 +103,7 @@ impl CacheManagerBuilder {
         self
     }
 
-    /// `REDIS_SENTINEL_MASTER`.
+    /// `REDIS_SENTINEL_MASTER`: the name that the sentinels know the master by.
     pub fn redis_sentinel_master(mut self, name: impl Into<String>) -> Self {
         self.settings.redis_sentinel_master = Some(name.into());
         self

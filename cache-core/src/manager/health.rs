@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::BackendMode;
 use crate::engine::Core;
+use crate::remote::Facts;
+use crate::{BackendMode, RedisMode};
 
 /// The state of a cache as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,23 +29,72 @@ impl std::fmt::Display for HealthStatus {
     }
 }
 
+/// What is known about one server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NodeHealth {
+    /// Where it is, with the name of the master where sentinels say so; never with a secret in it.
+    pub address: String,
+    /// Whether its breaker lets calls through: there is a connection, and it answered.
+    pub up: bool,
+    /// The version it told.
+    pub version: Option<String>,
+    /// How long its last `PING` took.
+    pub latency: Option<Duration>,
+    /// Why its last connection was lost or could not be made; never with a secret in it.
+    pub last_error: Option<String>,
+}
+
 /// What is known about Redis.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RedisHealth {
-    /// Whether the breaker lets calls through: there is a connection, and it answered.
+    /// How it is deployed.
+    pub mode: RedisMode,
+    /// Whether the breaker lets calls through: there is a connection, and it answered; for a cluster, to each node.
     pub connected: bool,
+    /// The servers that hold entries: one, or the nodes of a cluster as far as they are known.
+    pub nodes: Vec<NodeHealth>,
     /// Whether invalidations of other processes are heard.
     pub channel: bool,
     /// How often a message of another process did not arrive although the channel stood, so that all copies in memory were
     /// dropped.
     pub gaps: u64,
-    /// The version the server told.
+    /// The version the server told; of several, the earliest.
     pub version: Option<String>,
-    /// How long its last `PING` took.
+    /// How long its last `PING` took; of several, the longest.
     pub latency: Option<Duration>,
     /// Why the last connection was lost or could not be made; never with a secret in it.
     pub last_error: Option<String>,
+}
+
+impl RedisHealth {
+    fn of(mode: RedisMode, facts: Facts) -> Self {
+        let nodes: Vec<NodeHealth> = facts
+            .nodes
+            .into_iter()
+            .map(|node| NodeHealth {
+                address: node.address,
+                up: node.up,
+                version: node.version,
+                latency: node.latency,
+                last_error: node.last_error,
+            })
+            .collect();
+        Self {
+            mode,
+            connected: !nodes.is_empty() && nodes.iter().all(|node| node.up),
+            channel: facts.channel,
+            gaps: facts.gaps,
+            version: nodes.iter().filter_map(|node| node.version.clone()).min(),
+            latency: nodes.iter().filter_map(|node| node.latency).max(),
+            last_error: nodes
+                .iter()
+                .find_map(|node| node.last_error.clone())
+                .or(facts.failure),
+            nodes,
+        }
+    }
 }
 
 /// The state of a cache in detail.
@@ -68,18 +118,16 @@ pub struct Health {
 }
 
 pub(super) async fn of(core: &Arc<Core>) -> Health {
+    let mode = core
+        .config
+        .redis
+        .as_ref()
+        .map_or(RedisMode::Single, |redis| redis.servers.mode);
     let redis = match &core.remote {
         Some(remote) => remote
             .health(core.config.op_budget)
             .await
-            .map(|facts| RedisHealth {
-                connected: facts.connected,
-                channel: facts.channel,
-                gaps: facts.gaps,
-                version: facts.version,
-                latency: facts.latency,
-                last_error: facts.last_error,
-            }),
+            .map(|facts| RedisHealth::of(mode, facts)),
         None => None,
     };
     let pending = core.pending.len() as u64;

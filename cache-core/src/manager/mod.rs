@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 pub use batch::Warm;
 pub use builder::CacheManagerBuilder;
 pub use fetch::Fetch;
-pub use health::{Health, HealthStatus, RedisHealth};
+pub use health::{Health, HealthStatus, NodeHealth, RedisHealth};
 pub use popular::PopularSearches;
 pub use set::Set;
 

@@ -115,7 +115,7 @@ pub(super) fn hold(core: &Core, key: &str, keep: &Keep, bytes: Vec<u8>) -> Optio
         core.memory.fence(hash, key);
     }
     let remote = core.remote.as_ref()?;
-    let stored = Core::stored(keep, remote, fresh_nonce(), Some(bytes))?;
+    let stored = core.stored(key, keep, remote, fresh_nonce(), Some(bytes))?;
     let entry = stored.write(key, core.config.compression_threshold);
     core.stats.direct.bytes.fetch_add(entry.len() as u64, Relaxed);
     Some(entry)

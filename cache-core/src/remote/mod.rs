@@ -53,6 +53,20 @@ impl Budget {
         }
     }
 
+    /// What one of several may spend that are done side by side.
+    #[cfg(feature = "redis")]
+    pub(crate) fn part(&self) -> Self {
+        Self { ..*self }
+    }
+
+    /// Takes off what those took.
+    #[cfg(feature = "redis")]
+    pub(crate) fn join(&mut self, parts: impl IntoIterator<Item = Self>) {
+        for part in parts {
+            self.left = self.left.min(part.left);
+        }
+    }
+
     pub(crate) fn is_background(&self) -> bool {
         self.background
     }
@@ -115,15 +129,24 @@ impl News {
     }
 }
 
-/// What is known about Redis.
+/// What is known about one server.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) connected: bool,
+pub(crate) struct NodeFacts {
+    pub(crate) address: String,
+    pub(crate) up: bool,
     pub(crate) version: Option<String>,
     pub(crate) latency: Option<Duration>,
     pub(crate) last_error: Option<String>,
+}
+
+/// What is known about Redis.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
     pub(crate) channel: bool,
     pub(crate) gaps: u64,
+    pub(crate) nodes: Vec<NodeFacts>,
+    /// Why the nodes are not known.
+    pub(crate) failure: Option<String>,
 }
 
 /// The shared tier of a manager.
@@ -185,7 +208,7 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        ask!(self, budget, redis => redis.put(key, &value, ttl, &redis.message(news), budget), store => store.put(key, value, ttl, news))
+        ask!(self, budget, redis => redis.put(key, &value, ttl, news, budget), store => store.put(key, value, ttl, news))
     }
 
     /// Claims a key for a load.
@@ -210,7 +233,7 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<bool, Unavailable> {
-        ask!(self, budget, redis => redis.commit(key, token, &value, ttl, &redis.message(news), budget), store => async {
+        ask!(self, budget, redis => redis.commit(key, token, &value, ttl, news, budget), store => async {
             store.carry_out(key, Order::Commit { token, value, ttl }, Some(news)).await?.committed()
         })
     }
@@ -249,7 +272,7 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        ask!(self, budget, redis => redis.release(key, token, end, &redis.message(news), budget), store => async {
+        ask!(self, budget, redis => redis.release(key, token, end, news, budget), store => async {
             store.carry_out(key, Order::Release { token, end }, Some(news)).await.map(drop)
         })
     }
@@ -266,16 +289,29 @@ impl Remote {
         ask!(self, budget, redis => redis.get_many(keys, budget), store => store.get_many(keys))
     }
 
-    /// Stores several values over whatever is there, and tells the other processes.
+    /// Stores several values over whatever is there, and tells the other processes. Gives for each whether it was stored.
     pub(crate) async fn put_many(
         &self,
         entries: Vec<(String, Vec<u8>, Duration, News)>,
         budget: &mut Budget,
-    ) -> Result<(), Unavailable> {
-        ask!(self, budget, redis => redis.put_many(entries, budget), store => {
-            let entries = entries.into_iter().map(|(key, value, ttl, _)| (key, value, ttl)).collect();
-            store.set_many(entries)
-        })
+    ) -> Vec<Result<(), Unavailable>> {
+        let count = entries.len();
+        let stored = match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => return redis.put_many(entries, budget).await,
+            Self::Store(store) => {
+                let entries = entries
+                    .into_iter()
+                    .map(|(key, value, ttl, _)| (key, value, ttl))
+                    .collect();
+                budget.spend(store.set_many(entries)).await
+            }
+        };
+        if let Some(Err(error)) = &stored {
+            tracing::debug!(%error, "the cache store failed");
+        }
+        let stored = matches!(stored, Some(Ok(())));
+        vec![if stored { Ok(()) } else { Err(Unavailable) }; count]
     }
 
     /// Deletes a key and tells the other processes.
@@ -285,17 +321,14 @@ impl Remote {
         news: &News,
         budget: &mut Budget,
     ) -> Result<bool, Unavailable> {
-        ask!(self, budget, redis => redis.invalidate(key, &redis.message(news), budget), store => store.invalidate(key, news))
+        ask!(self, budget, redis => redis.invalidate(key, news, budget), store => store.invalidate(key, news))
     }
 
     /// Tells the other processes, where there is a channel.
     pub(crate) async fn announce(&self, news: &[News], budget: &mut Budget) -> Result<(), Unavailable> {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => {
-                let messages: Vec<_> = news.iter().map(|news| redis.message(news)).collect();
-                redis.announce(&messages, budget).await
-            }
+            Self::Redis(redis) => redis.announce(news, budget).await,
             Self::Store(store) => match budget.spend(store.announce(news)).await {
                 Some(Ok(())) => Ok(()),
                 _ => Err(Unavailable),
@@ -307,7 +340,7 @@ impl Remote {
     pub(crate) fn is_up(&self) -> bool {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.link().is_up(),
+            Self::Redis(redis) => redis.nodes().is_up(),
             Self::Store(_) => true,
         }
     }
@@ -322,12 +355,28 @@ impl Remote {
         }
     }
 
+    /// Deletes several keys and tells the other processes of each. Gives how many were there, and the places of those that
+    /// were not deleted, or not told of.
     pub(crate) async fn delete_many(
         &self,
-        keys: Vec<String>,
+        keys: &[String],
+        news: &[News],
         budget: &mut Budget,
-    ) -> Result<u64, Unavailable> {
-        ask!(self, budget, redis => redis.delete_many(keys, budget), store => store.delete_many(keys))
+    ) -> (u64, Vec<usize>) {
+        let deleted = match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => return redis.delete_many(keys, news, budget).await,
+            Self::Store(store) => budget.spend(store.delete_many(keys.to_vec())).await,
+        };
+        if let Some(Err(error)) = &deleted {
+            tracing::debug!(%error, "the cache store failed");
+        }
+        let told = self.announce(news, budget).await.is_ok();
+        match deleted {
+            Some(Ok(deleted)) if told => (deleted, Vec::new()),
+            Some(Ok(deleted)) => (deleted, (0..keys.len()).collect()),
+            _ => (0, (0..keys.len()).collect()),
+        }
     }
 
     /// Deletes what matches, page by page; the budget is that of one page. `prefix` is the manager's.
@@ -378,13 +427,7 @@ impl Remote {
         renewed: &[(String, u64, News)],
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        ask!(self, budget, redis => {
-            let renewed: Vec<_> = renewed
-                .iter()
-                .map(|(key, nonce, news)| (key.clone(), *nonce, redis.message(news)))
-                .collect();
-            async move { redis.renew_generations(&renewed, GENERATION_LIFE, budget).await }
-        }, store => async {
+        ask!(self, budget, redis => redis.renew_generations(renewed, GENERATION_LIFE, budget), store => async {
             for (key, nonce, news) in renewed {
                 store.put(key, nonce.to_string().into_bytes(), GENERATION_LIFE, news).await?;
             }
@@ -439,7 +482,7 @@ impl Remote {
     pub(crate) async fn first_attempt(&self) -> Result<(), CacheError> {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.link().first_attempt().await,
+            Self::Redis(redis) => redis.first_attempt().await,
             Self::Store(_) => Ok(()),
         }
     }
@@ -449,19 +492,12 @@ impl Remote {
         match self {
             #[cfg(feature = "redis")]
             Self::Redis(redis) => {
-                let connected = redis.link().ping(limit).await.is_some();
-                let redis::ServerFacts {
-                    version,
-                    latency,
-                    last_error,
-                } = redis.link().facts();
+                let (nodes, failure) = redis.health(limit).await;
                 Some(Facts {
-                    connected,
-                    version,
-                    latency,
-                    last_error,
                     channel: redis.channel.hears(),
                     gaps: redis.channel.gaps(),
+                    nodes,
+                    failure,
                 })
             }
             Self::Store(_) => {
@@ -483,23 +519,29 @@ impl Remote {
         }
     }
 
-    /// Which server it is; another one after a restart or a failover, which may have lost invalidations. 0 when that is not
-    /// known.
-    pub(crate) fn origin(&self) -> u64 {
+    /// Which run of which server keys are on; another one after a restart or a failover, which may have lost invalidations. 0
+    /// when that is not known.
+    pub(crate) fn origin(&self, keys: impl Iterator<Item = String>) -> u64 {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.link().origin(),
-            Self::Store(_) => 0,
+            Self::Redis(redis) => redis.origin(keys),
+            Self::Store(_) => {
+                drop(keys);
+                0
+            }
         }
     }
 
-    /// The time that entries are dated with, in milliseconds since 1970: the server's, so that machines whose clocks
+    /// The time that the entry of a key is dated with, in milliseconds since 1970: the server's, so that machines whose clocks
     /// differ agree.
-    pub(crate) fn now(&self) -> u64 {
+    pub(crate) fn now(&self, key: impl FnOnce() -> String) -> u64 {
         match self {
             #[cfg(feature = "redis")]
-            Self::Redis(redis) => redis.now(),
-            Self::Store(_) => clock::wall(),
+            Self::Redis(redis) => redis.now(key),
+            Self::Store(_) => {
+                drop(key);
+                clock::wall()
+            }
         }
     }
 }

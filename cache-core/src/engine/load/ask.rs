@@ -38,6 +38,7 @@ impl Ticket {
         };
         #[cfg(feature = "redis")]
         core.listen();
+        run.origin = core.origin(remote, &self.key, names.iter().map(|generation| &generation.name));
         run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
         if let Some(claim) = self.claim(&run, Aim::Replace, Vec::new()) {
             let key = core.full_key(&self.key);
@@ -69,6 +70,7 @@ impl Ticket {
     ) -> Option<Begun> {
         let core = Arc::clone(&self.core);
         let wanted = self.wanted(names);
+        run.origin = core.origin(remote, &self.key, names.iter().map(|generation| &generation.name));
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
         #[cfg(test)]
         core.memory.register_late(&run.flight);

@@ -27,6 +27,8 @@ pub(crate) struct Run {
     pub(super) budget: Budget,
     /// What the load depends on, as it stood before the function began.
     pub(super) generations: Box<[Snapshot]>,
+    /// Which servers it asked for that; nothing when none was known.
+    pub(super) origin: u64,
     /// Whether the key is held for this load in the shared tier.
     pub(super) claimed: bool,
     /// When it was last said there that this load is alive.
@@ -47,6 +49,7 @@ impl Run {
             spoke: false,
             budget: core.budget(),
             generations,
+            origin: 0,
             claimed: false,
             alive: Instant::now(),
             stale: None,
@@ -94,6 +97,11 @@ impl Run {
     /// Whether all that the load depends on is as it was.
     pub(super) fn stands(&self) -> bool {
         !self.flight.is_fenced() && self.generations.iter().all(Snapshot::stands)
+    }
+
+    /// Whether the result may be stored on these servers. What was learnt from others may have been invalidated on them, in vain.
+    pub(super) fn began_with(&self, origin: u64) -> bool {
+        self.origin == 0 || self.origin == origin
     }
 
     /// Serves those who wait for this load with an older value.

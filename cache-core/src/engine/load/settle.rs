@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Core, Keep};
+use super::super::Keep;
 use super::run::Older;
 use super::{Loaded, Run, Ticket, part_of};
 use crate::clock;
@@ -115,7 +115,8 @@ impl Ticket {
         let mut may_hold = true;
         if let Some(remote) = remote {
             let stored = if run.claimed && fits && run.stands() {
-                Core::stored(&keep, remote, run.token, payload)
+                core.stored(&self.key, &keep, remote, run.token, payload)
+                    .filter(|stored| run.began_with(stored.origin))
             } else {
                 None
             };

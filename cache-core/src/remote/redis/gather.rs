@@ -9,7 +9,7 @@ use std::time::Duration;
 use redis::Value;
 use tokio::sync::oneshot;
 
-use super::link::Link;
+use super::link::{Link, accepted};
 use crate::remote::{Budget, Unavailable};
 
 /// Up to so many reads at once go by themselves.
@@ -46,7 +46,7 @@ impl Link {
         let before = gather.under_way.fetch_add(1, Ordering::Relaxed);
         let _under_way = UnderWay(gather);
         if before < FEW || !self.is_up() {
-            return self.send(redis::cmd("GET").arg(key), budget).await;
+            return accepted(self.ask(redis::cmd("GET").arg(key), budget).await?);
         }
         let (reply, answer) = oneshot::channel();
         let read = Read {
@@ -93,7 +93,7 @@ async fn send_piece(link: &Arc<Link>, piece: Vec<Read>, budget: Duration) {
         command.arg(&read.key);
     }
     // Whoever is not answered takes it for a miss.
-    if let Ok(Value::Array(values)) = link.send(&command, &mut Budget::new(budget)).await {
+    if let Ok(Ok(Value::Array(values))) = link.ask(&command, &mut Budget::new(budget)).await {
         for (read, value) in piece.into_iter().zip(values) {
             let _ = read.reply.send(value);
         }

@@ -2,24 +2,31 @@
 //! Invariant: a read is one `GET`; nothing uses `KEYS`; deletions by pattern go page by page.
 
 mod channel;
+mod cluster;
+mod connect;
 mod gather;
 mod link;
+mod node;
+mod nodes;
 mod script;
+mod sentinel;
+mod slot;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{FromRedisValue, Value};
+use futures_util::future::join_all;
+use redis::{Cmd, FromRedisValue, Value};
 
 pub(crate) use channel::{Channel, Ears, Message};
-pub(crate) use link::{Link, ServerFacts};
+pub(crate) use nodes::Nodes;
 
 use super::guard::{Aim, Claim, Claimed, End, TOLD};
-use super::{Budget, News, Unavailable};
+use super::{Budget, News, NodeFacts, Unavailable};
 use crate::config::RedisConfig;
 use crate::config::duration::millis;
 use crate::{CacheError, glob, key};
+use node::{Lane, Node};
 use script::Step;
 
 /// The pattern of a clear, which takes what is no entry along.
@@ -29,12 +36,7 @@ const PAGE: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct RedisTier {
-    link: Arc<Link>,
-    /// A second connection for scans and batches, where two are allowed: they would hold up single reads.
-    bulk: OnceLock<Arc<Link>>,
-    /// The connection of `link` that `bulk` was last used beside.
-    beside: AtomicU64,
-    config: RedisConfig,
+    nodes: Arc<Nodes>,
     pub(crate) channel: Arc<Channel>,
 }
 
@@ -51,46 +53,68 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     }
 }
 
+fn on_key(name: &str, key: &str) -> Step {
+    let mut command = redis::cmd(name);
+    command.arg(key);
+    Step::Command {
+        key: key.as_bytes().to_vec(),
+        command,
+    }
+}
+
+/// One command about several keys, which are on one server.
+fn on_keys(name: &str, keys: &[String]) -> Step {
+    let mut command = redis::cmd(name);
+    command.arg(keys);
+    Step::Command {
+        key: Vec::new(),
+        command,
+    }
+}
+
 impl RedisTier {
-    pub(crate) fn new(config: RedisConfig, prefix: &str, degraded_ttl: Duration) -> Result<Self, CacheError> {
-        let channel = Arc::new(Channel::new(prefix, degraded_ttl));
+    pub(crate) fn new(
+        config: &RedisConfig,
+        prefix: &str,
+        degraded_ttl: Duration,
+    ) -> Result<Self, CacheError> {
         Ok(Self {
-            link: Link::new(&config)?,
-            bulk: OnceLock::new(),
-            beside: AtomicU64::new(0),
-            config,
-            channel,
+            nodes: Arc::new(Nodes::new(config)?),
+            channel: Arc::new(Channel::new(prefix, degraded_ttl)),
         })
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
+    pub(crate) fn nodes(&self) -> &Arc<Nodes> {
+        &self.nodes
     }
 
-    fn bulk(&self) -> &Arc<Link> {
-        let Some(epoch) = self.link.epoch().filter(|_| self.config.max_connections > 1) else {
-            return &self.link;
-        };
-        let bulk = self
-            .bulk
-            .get_or_init(|| Link::new(&self.config).unwrap_or_else(|_| Arc::clone(&self.link)));
-        // What took the first connection away has most likely taken this one too, though nobody has noticed.
-        if self.beside.swap(epoch, Ordering::Relaxed) != epoch && !Arc::ptr_eq(bulk, &self.link) {
-            bulk.restart();
-        }
-        bulk
+    /// The message that tells of something, which goes out from where `key` is.
+    fn message(&self, key: &str, news: &News) -> Message {
+        self.channel.message(news, self.nodes.is_up_at(key))
     }
 
-    pub(crate) fn message(&self, news: &News) -> Message {
-        self.channel.message(news, self.link.is_up())
+    /// The time of the server that has a key.
+    pub(crate) fn now(&self, key: impl FnOnce() -> String) -> u64 {
+        self.nodes.now(key)
     }
 
-    pub(crate) fn now(&self) -> u64 {
-        self.link.now()
+    /// Which runs of which servers these keys are on.
+    pub(crate) fn origin(&self, keys: impl Iterator<Item = String>) -> u64 {
+        self.nodes.origin(keys)
+    }
+
+    /// Waits until the first attempt to connect is over. Fails for what is wrong with the configuration.
+    pub(crate) async fn first_attempt(&self) -> Result<(), CacheError> {
+        self.nodes.first_attempt().await
+    }
+
+    /// What is known about the servers, asked anew, and why not all of them are known.
+    pub(crate) async fn health(&self, limit: Duration) -> (Vec<NodeFacts>, Option<String>) {
+        self.nodes.health(limit).await
     }
 
     pub(crate) async fn get(&self, key: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
-        self.link.read(key, budget).await.map(bytes)
+        self.nodes.read(key, budget).await.map(bytes)
     }
 
     /// Reads a key, and the nonces of generations in the same round trip.
@@ -101,12 +125,10 @@ impl RedisTier {
         life: Duration,
         budget: &mut Budget,
     ) -> Result<(Option<Vec<u8>>, Vec<u64>), Unavailable> {
-        let mut get = redis::cmd("GET");
-        get.arg(key);
-        let mut steps = vec![Step::Command(get)];
+        let mut steps = vec![on_key("GET", key)];
         steps.extend(learn(generations, life));
-        let mut replies = self.link.run(&steps, budget).await?.into_iter();
-        let entry = bytes(replies.next().ok_or(Unavailable)?);
+        let mut replies = self.nodes.run(&steps, Lane::Fast, budget).await.into_iter();
+        let entry = bytes(replies.next().ok_or(Unavailable)??);
         Ok((entry, nonces(replies)?))
     }
 
@@ -118,7 +140,7 @@ impl RedisTier {
         budget: &mut Budget,
     ) -> Result<Vec<u64>, Unavailable> {
         let steps: Vec<Step> = learn(generations, life).collect();
-        nonces(self.link.run(&steps, budget).await?.into_iter())
+        nonces(self.nodes.run(&steps, Lane::Fast, budget).await.into_iter())
     }
 
     /// Stores a value over whatever is there, and tells the other processes.
@@ -127,15 +149,15 @@ impl RedisTier {
         key: &str,
         value: &[u8],
         ttl: Duration,
-        message: &Message,
+        news: &News,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        let step = self.put_step(key, value, ttl, message);
-        self.link.run(&[step], budget).await.map(drop)
+        let step = self.put_step(key, value, ttl, news);
+        self.nodes.run_one(step, budget).await.map(drop)
     }
 
-    fn put_step(&self, key: &str, value: &[u8], ttl: Duration, message: &Message) -> Step {
-        let (ttl, message) = (millis(ttl).to_string(), message.write());
+    fn put_step(&self, key: &str, value: &[u8], ttl: Duration, news: &News) -> Step {
+        let (ttl, message) = (millis(ttl).to_string(), self.message(key, news).write());
         let channel = self.channel.name.as_bytes();
         Step::script(
             &script::PUT,
@@ -170,8 +192,7 @@ impl RedisTier {
                 &crate::entry::empty_head(),
             ],
         );
-        let reply = self.link.run(&[step], budget).await?;
-        let mut parts: Vec<Value> = parse(reply.into_iter().next().ok_or(Unavailable)?)?;
+        let mut parts: Vec<Value> = parse(self.nodes.run_one(step, budget).await?)?;
         let mut parts = parts.drain(..);
         let answer: u8 = parse(parts.next().ok_or(Unavailable)?)?;
         Ok(match answer {
@@ -196,10 +217,10 @@ impl RedisTier {
         token: u64,
         value: &[u8],
         ttl: Duration,
-        message: &Message,
+        news: &News,
         budget: &mut Budget,
     ) -> Result<bool, Unavailable> {
-        let (ttl, message) = (millis(ttl).to_string(), message.write());
+        let (ttl, message) = (millis(ttl).to_string(), self.message(key, news).write());
         let step = Step::script(
             &script::COMMIT,
             key,
@@ -211,8 +232,7 @@ impl RedisTier {
                 message.as_bytes(),
             ],
         );
-        let reply = self.link.run(&[step], budget).await?;
-        parse(reply.into_iter().next().ok_or(Unavailable)?)
+        parse(self.nodes.run_one(step, budget).await?)
     }
 
     /// A sign of life of the load that holds a key.
@@ -225,7 +245,7 @@ impl RedisTier {
     ) -> Result<(), Unavailable> {
         let lease = millis(lease).to_string();
         let step = Step::script(&script::RENEW, key, [&token.to_le_bytes(), lease.as_bytes()]);
-        self.link.run(&[step], budget).await.map(drop)
+        self.nodes.run_one(step, budget).await.map(drop)
     }
 
     /// Removes bytes that are of no use, if they are still the ones whose head was seen.
@@ -236,7 +256,7 @@ impl RedisTier {
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
         let step = Step::script(&script::DISCARD, key, [seen]);
-        self.link.run(&[step], budget).await.map(drop)
+        self.nodes.run_one(step, budget).await.map(drop)
     }
 
     /// Gives a claim back.
@@ -245,10 +265,10 @@ impl RedisTier {
         key: &str,
         token: u64,
         end: End,
-        message: &Message,
+        news: &News,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        let message = message.write();
+        let message = self.message(key, news).write();
         let (failed, throttle) = match end {
             End::Dropped => ("0", 0),
             End::Failed { throttle } => ("1", millis(throttle)),
@@ -266,89 +286,137 @@ impl RedisTier {
                 message.as_bytes(),
             ],
         );
-        self.link.run(&[step], budget).await.map(drop)
+        self.nodes.run_one(step, budget).await.map(drop)
     }
 
     /// Deletes a key and tells the other processes, in one step. Gives whether there was an entry.
     pub(crate) async fn invalidate(
         &self,
         key: &str,
-        message: &Message,
+        news: &News,
         budget: &mut Budget,
     ) -> Result<bool, Unavailable> {
-        let message = message.write();
-        let step = Step::script(
+        let step = self.invalidate_step(key, news);
+        parse(self.nodes.run_one(step, budget).await?)
+    }
+
+    fn invalidate_step(&self, key: &str, news: &News) -> Step {
+        let message = self.message(key, news).write();
+        Step::script(
             &script::PUBLISHED_DELETE,
             key,
             [self.channel.name.as_bytes(), message.as_bytes()],
-        );
-        let reply = self.link.run(&[step], budget).await?;
-        parse(reply.into_iter().next().ok_or(Unavailable)?)
+        )
     }
 
     /// Replaces the nonces of generations, each together with its message, in one round trip.
     pub(crate) async fn renew_generations(
         &self,
-        renewed: &[(String, u64, Message)],
+        renewed: &[(String, u64, News)],
         life: Duration,
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
         let steps: Vec<Step> = renewed
             .iter()
-            .map(|(key, nonce, message)| self.put_step(key, nonce.to_string().as_bytes(), life, message))
+            .map(|(key, nonce, news)| self.put_step(key, nonce.to_string().as_bytes(), life, news))
             .collect();
-        self.link.run(&steps, budget).await.map(drop)
+        let replies = self.nodes.run(&steps, Lane::Fast, budget).await;
+        replies.into_iter().try_for_each(|reply| reply.map(drop))
     }
 
     /// Tells the other processes.
-    pub(crate) async fn announce(
-        &self,
-        messages: &[Message],
-        budget: &mut Budget,
-    ) -> Result<(), Unavailable> {
+    pub(crate) async fn announce(&self, news: &[News], budget: &mut Budget) -> Result<(), Unavailable> {
+        let up = self.nodes.is_up();
         let mut commands = redis::pipe();
-        for message in messages {
+        for news in news {
             commands
                 .cmd("PUBLISH")
                 .arg(&self.channel.name)
-                .arg(message.write());
+                .arg(self.channel.message(news, up).write());
         }
         // A user who may not publish is no reason to try again.
-        self.link.send_each(&commands, budget).await.map(drop)
+        self.nodes.send_anywhere(&commands, budget).await.map(drop)
     }
 
     pub(crate) async fn exists(&self, key: &str, budget: &mut Budget) -> Result<bool, Unavailable> {
-        parse(self.link.send(redis::cmd("EXISTS").arg(key), budget).await?)
+        parse(
+            self.nodes
+                .send(key, redis::cmd("EXISTS").arg(key), budget)
+                .await?,
+        )
     }
 
+    /// Reads several keys. One that its server did not give is not there.
     pub(crate) async fn get_many(
         &self,
         keys: Vec<String>,
         budget: &mut Budget,
     ) -> Result<Vec<Option<Vec<u8>>>, Unavailable> {
-        let values: Vec<Value> = parse(self.bulk().send(redis::cmd("MGET").arg(keys), budget).await?)?;
+        if self.nodes.are_many() {
+            let steps: Vec<Step> = keys.iter().map(|key| on_key("GET", key)).collect();
+            let replies = self.nodes.run(&steps, Lane::Bulk, budget).await;
+            return Ok(replies
+                .into_iter()
+                .map(|reply| reply.ok().and_then(bytes))
+                .collect());
+        }
+        let mut replies = self
+            .nodes
+            .run(&[on_keys("MGET", &keys)], Lane::Bulk, budget)
+            .await;
+        let values: Vec<Value> = parse(replies.pop().unwrap_or(Err(Unavailable))?)?;
         Ok(values.into_iter().map(bytes).collect())
     }
 
-    /// Stores several values over whatever is there, and tells the other processes.
+    /// Stores several values over whatever is there, and tells the other processes. Gives for each whether it was stored.
     pub(crate) async fn put_many(
         &self,
         entries: Vec<(String, Vec<u8>, Duration, News)>,
         budget: &mut Budget,
-    ) -> Result<(), Unavailable> {
+    ) -> Vec<Result<(), Unavailable>> {
         let steps: Vec<Step> = entries
             .iter()
-            .map(|(key, value, ttl, news)| self.put_step(key, value, *ttl, &self.message(news)))
+            .map(|(key, value, ttl, news)| self.put_step(key, value, *ttl, news))
             .collect();
-        self.bulk().run(&steps, budget).await.map(drop)
+        let replies = self.nodes.run(&steps, Lane::Bulk, budget).await;
+        replies.into_iter().map(|reply| reply.map(drop)).collect()
     }
 
+    /// Deletes several keys and tells the other processes of each. Gives how many were there, and the places of those that
+    /// were not deleted, or not told of.
     pub(crate) async fn delete_many(
         &self,
-        keys: Vec<String>,
+        keys: &[String],
+        news: &[News],
         budget: &mut Budget,
-    ) -> Result<u64, Unavailable> {
-        parse(self.bulk().send(redis::cmd("UNLINK").arg(keys), budget).await?)
+    ) -> (u64, Vec<usize>) {
+        if self.nodes.are_many() {
+            let steps: Vec<Step> = keys
+                .iter()
+                .zip(news)
+                .map(|(key, news)| self.invalidate_step(key, news))
+                .collect();
+            let (mut deleted, mut left) = (0, Vec::new());
+            let replies = self.nodes.run(&steps, Lane::Bulk, budget).await;
+            for (index, reply) in replies.into_iter().enumerate() {
+                match reply.and_then(parse::<u64>) {
+                    Ok(count) => deleted += count,
+                    Err(Unavailable) => left.push(index),
+                }
+            }
+            return (deleted, left);
+        }
+        let all = || (0..keys.len()).collect();
+        let mut replies = self
+            .nodes
+            .run(&[on_keys("UNLINK", keys)], Lane::Bulk, budget)
+            .await;
+        let deleted = replies.pop().unwrap_or(Err(Unavailable)).and_then(parse::<u64>);
+        let told = self.announce(news, budget).await;
+        match (deleted, told) {
+            (Ok(deleted), Ok(())) => (deleted, Vec::new()),
+            (deleted, _) => (deleted.unwrap_or(0), all()),
+        }
     }
 
     /// Deletes what matches under the prefix. `page` bounds the wait for each reply; `seen` is told each key.
@@ -368,47 +436,32 @@ impl RedisTier {
         } else {
             format!("{}*", glob::escape(kept))
         };
-        let wanted = format!("{}{wanted}", glob::escape(prefix));
+        let wanted = Wanted {
+            prefix,
+            pattern,
+            scanned: format!("{}{wanted}", glob::escape(prefix)),
+            simple,
+            page,
+        };
+        // Each server has keys of its own.
+        let seen = Mutex::new(seen);
+        let nodes = self.nodes.all();
+        let scans = nodes
+            .iter()
+            .map(|node| delete_on(node, self.nodes.are_many(), &wanted, &seen));
         let mut deleted = 0;
-        let mut cursor = 0u64;
-        let mut page = page;
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(&wanted).arg("COUNT").arg(PAGE);
-            let reply = self.bulk().send(&scan, &mut Budget::new(page)).await?;
-            let (next, keys): (u64, Vec<Vec<u8>>) = parse(reply)?;
-            let mut meant = Vec::new();
-            for full in keys {
-                let Some(key) = full.get(prefix.len()..).map(String::from_utf8_lossy) else {
-                    continue;
-                };
-                if pattern != EVERYTHING && is_internal(&key) {
-                    continue;
-                }
-                if simple
-                    || glob::matches(pattern.as_bytes(), &full[prefix.len()..])
-                    || key::is_shortened(&key)
-                {
-                    seen(&key);
-                    meant.push(full);
-                }
+        let mut result = if nodes.is_empty() {
+            Err(Unavailable)
+        } else {
+            Ok(())
+        };
+        for scan in join_all(scans).await {
+            match scan {
+                Ok(count) => deleted += count,
+                Err(Unavailable) => result = Err(Unavailable),
             }
-            if !meant.is_empty() {
-                let unlink = Step::Script {
-                    code: &script::UNLINK,
-                    keys: meant,
-                    arguments: Vec::new(),
-                };
-                let replies = self.bulk().run(&[unlink], &mut Budget::new(page)).await?;
-                deleted += parse::<u64>(replies.into_iter().next().ok_or(Unavailable)?)?;
-            }
-            if next == 0 {
-                return Ok(deleted);
-            }
-            cursor = next;
-            // A server that has answered is there, though it may be busy with other things for a while.
-            page = page.max(Duration::from_secs(1));
         }
+        result.map(|()| deleted)
     }
 
     /// Adds to the scores of members of a sorted set.
@@ -418,11 +471,15 @@ impl RedisTier {
         scores: &[(String, u64)],
         budget: &mut Budget,
     ) -> Result<(), Unavailable> {
-        let mut commands = redis::pipe();
-        for (member, by) in scores {
-            commands.cmd("ZINCRBY").arg(key).arg(by).arg(member);
-        }
-        self.link.send_all(&commands, budget).await.map(drop)
+        let step = |(member, by): &(String, u64)| {
+            let mut command = redis::cmd("ZINCRBY");
+            command.arg(key).arg(by).arg(member);
+            let key = key.as_bytes().to_vec();
+            Step::Command { key, command }
+        };
+        let steps: Vec<Step> = scores.iter().map(step).collect();
+        let replies = self.nodes.run(&steps, Lane::Fast, budget).await;
+        replies.into_iter().try_for_each(|reply| reply.map(drop))
     }
 
     /// The members of a sorted set with the highest scores.
@@ -437,7 +494,7 @@ impl RedisTier {
         }
         let mut command = redis::cmd("ZREVRANGE");
         command.arg(key).arg(0).arg(count - 1).arg("WITHSCORES");
-        let scores: Vec<(String, f64)> = parse(self.link.send(&command, budget).await?)?;
+        let scores: Vec<(String, f64)> = parse(self.nodes.send(key, &command, budget).await?)?;
         #[expect(clippy::cast_sign_loss, reason = "scores are counts")]
         Ok(scores
             .into_iter()
@@ -446,11 +503,115 @@ impl RedisTier {
     }
 
     pub(crate) fn close(&self) {
-        self.link.close();
-        if let Some(bulk) = self.bulk.get() {
-            bulk.close();
+        self.nodes.close();
+    }
+}
+
+/// What a scan looks for.
+struct Wanted<'a> {
+    prefix: &'a str,
+    pattern: &'a str,
+    /// The pattern for the server, which finds all that is meant and maybe more.
+    scanned: String,
+    /// Whether it finds nothing more.
+    simple: bool,
+    /// The wait for each reply.
+    page: Duration,
+}
+
+impl Wanted<'_> {
+    fn takes(&self, full: &[u8], key: &str) -> bool {
+        if self.pattern != EVERYTHING && is_internal(key) {
+            return false;
+        }
+        let own = full.get(self.prefix.len()..).unwrap_or_default();
+        self.simple || glob::matches(self.pattern.as_bytes(), own) || key::is_shortened(key)
+    }
+}
+
+/// Deletes what is wanted of the keys of one server, page by page.
+async fn delete_on(
+    node: &Node,
+    one_by_one: bool,
+    wanted: &Wanted<'_>,
+    seen: &Mutex<&mut (dyn FnMut(&str) + Send)>,
+) -> Result<u64, Unavailable> {
+    let mut deleted = 0;
+    let mut cursor = 0u64;
+    let mut page = wanted.page;
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(&wanted.scanned)
+            .arg("COUNT")
+            .arg(PAGE);
+        let reply = ask(node, &scan, page).await?;
+        let (next, keys): (u64, Vec<Vec<u8>>) = parse(reply)?;
+        let mut meant = Vec::new();
+        for full in keys {
+            let Some(key) = full.get(wanted.prefix.len()..).map(String::from_utf8_lossy) else {
+                continue;
+            };
+            if wanted.takes(&full, &key) {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen(&key);
+                drop(seen);
+                meant.push(full);
+            }
+        }
+        if !meant.is_empty() {
+            deleted += unlink(node, one_by_one, meant, page).await?;
+        }
+        if next == 0 {
+            return Ok(deleted);
+        }
+        cursor = next;
+        // A server that has answered is there, though it may be busy with other things for a while.
+        page = page.max(Duration::from_secs(1));
+    }
+}
+
+async fn ask(node: &Node, command: &Cmd, limit: Duration) -> Result<Value, Unavailable> {
+    let reply = node
+        .lane(Lane::Bulk)
+        .ask(command, &mut Budget::new(limit))
+        .await?;
+    reply.map_err(|_| Unavailable)
+}
+
+/// Deletes keys of one server. On a cluster they are in many slots, and one that was moved meanwhile is not of this server any
+/// more: what is read where it went was stored elsewhere, and counts for nothing.
+async fn unlink(
+    node: &Node,
+    one_by_one: bool,
+    keys: Vec<Vec<u8>>,
+    limit: Duration,
+) -> Result<u64, Unavailable> {
+    let step = |keys: Vec<Vec<u8>>| Step::Script {
+        code: &script::UNLINK,
+        keys,
+        arguments: Vec::new(),
+    };
+    let steps: Vec<Step> = if one_by_one {
+        keys.into_iter().map(|key| step(vec![key])).collect()
+    } else {
+        vec![step(keys)]
+    };
+    let steps: Vec<&Step> = steps.iter().collect();
+    let replies = node
+        .lane(Lane::Bulk)
+        .run(&steps, false, &mut Budget::new(limit))
+        .await?;
+    let mut deleted = 0;
+    for reply in replies {
+        match reply {
+            Ok(count) => deleted += parse::<u64>(count)?,
+            Err(error) if error.redirect_node().is_some() => {}
+            Err(_) => return Err(Unavailable),
         }
     }
+    Ok(deleted)
 }
 
 fn learn(generations: &[(String, u64)], life: Duration) -> impl Iterator<Item = Step> {
@@ -460,8 +621,8 @@ fn learn(generations: &[(String, u64)], life: Duration) -> impl Iterator<Item = 
     })
 }
 
-fn nonces(replies: impl Iterator<Item = Value>) -> Result<Vec<u64>, Unavailable> {
-    replies.map(parse).collect()
+fn nonces(replies: impl Iterator<Item = Result<Value, Unavailable>>) -> Result<Vec<u64>, Unavailable> {
+    replies.map(|reply| parse(reply?)).collect()
 }
 
 fn floor_char_boundary(text: &str, most: usize) -> &str {

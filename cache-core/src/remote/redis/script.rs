@@ -1,6 +1,6 @@
 //! What Redis does in one step: the guard of one key as `remote::guard` says it, nonces of generations, and invalidations
-//! together with the message that tells of them; a user who may not publish is no reason to fail. Invariant: each script but the one that empties a page of a scan touches one
-//! key, so that it runs on any cluster.
+//! together with the message that tells of them; a user who may not publish is no reason to fail. Invariant: a script touches
+//! one key, so that it runs on any cluster; the one that empties a page of a scan is given one at a time there.
 
 use std::sync::LazyLock;
 
@@ -175,8 +175,12 @@ scripts! {
 }
 
 /// One thing to be done by Redis: a command, or a script on a key.
+#[derive(Clone)]
 pub(super) enum Step {
-    Command(Cmd),
+    Command {
+        key: Vec<u8>,
+        command: Cmd,
+    },
     Script {
         code: &'static Code,
         keys: Vec<Vec<u8>>,
@@ -193,10 +197,18 @@ impl Step {
         }
     }
 
+    /// What decides where it is to be done.
+    pub(super) fn key(&self) -> &[u8] {
+        match self {
+            Self::Command { key, .. } => key,
+            Self::Script { keys, .. } => keys.first().map_or(&[], Vec::as_slice),
+        }
+    }
+
     /// The command; scripts go by their digest, or in full for a server that does not know them.
     pub(super) fn command(&self, in_full: bool) -> Cmd {
         match self {
-            Self::Command(command) => command.clone(),
+            Self::Command { command, .. } => command.clone(),
             Self::Script {
                 code,
                 keys,

@@ -7,15 +7,15 @@ use std::sync::{Arc, Weak};
 
 use super::{Channel, Message};
 use crate::remote::Budget;
-use crate::remote::redis::link::Link;
+use crate::remote::redis::nodes::Nodes;
 
 /// The task that beats, for as long as this is held.
 pub(super) struct Beats(tokio::task::JoinHandle<()>);
 
 impl Beats {
     /// `echoes` says whether an echo would be heard.
-    pub(super) fn start(channel: &Arc<Channel>, link: &Arc<Link>, echoes: bool) -> Self {
-        let task = beat(Arc::clone(channel), Arc::downgrade(link), echoes);
+    pub(super) fn start(channel: &Arc<Channel>, nodes: &Arc<Nodes>, echoes: bool) -> Self {
+        let task = beat(Arc::clone(channel), Arc::downgrade(nodes), echoes);
         Self(tokio::spawn(task))
     }
 
@@ -31,13 +31,13 @@ impl Drop for Beats {
     }
 }
 
-async fn beat(channel: Arc<Channel>, link: Weak<Link>, echoes: bool) {
+async fn beat(channel: Arc<Channel>, nodes: Weak<Nodes>, echoes: bool) {
     let mut told = channel.sent.load(Ordering::SeqCst);
     // Whoever has sent something before is to say how much, so that the next one is missed.
     let mut asks = true;
     let mut echo = channel.echoed.load(Ordering::SeqCst);
     loop {
-        let Some(link) = link.upgrade() else { return };
+        let Some(nodes) = nodes.upgrade() else { return };
         let mut budget = Budget::new(channel.pace);
         let sent = channel.sent.load(Ordering::SeqCst);
         let mut messages = Vec::new();
@@ -58,15 +58,16 @@ async fn beat(channel: Arc<Channel>, link: Weak<Link>, echoes: bool) {
         }
         // Without a connection there is nobody to tell; the connection is looked after elsewhere.
         let mut taken = false;
-        if !commands.is_empty() && link.is_up() {
-            taken = link.send_all(&commands, &mut budget).await.is_ok();
+        if !commands.is_empty() && nodes.is_up() {
+            let replies = nodes.send_anywhere(&commands, &mut budget).await;
+            taken = replies.is_ok_and(|replies| replies.iter().all(Result::is_ok));
         }
         if taken {
             (asks, told) = (false, sent);
         } else if asked {
             channel.asked.store(true, Ordering::SeqCst);
         }
-        drop(link);
+        drop(nodes);
         tokio::time::sleep(channel.pace).await;
         if taken && echoes {
             if channel.echoed.load(Ordering::SeqCst) < expected {

@@ -12,9 +12,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 
-use super::link::Link;
+use super::nodes::Nodes;
 use crate::clock;
 use crate::config::duration::millis;
 use crate::remote::News;
@@ -134,13 +135,13 @@ impl Channel {
     }
 
     /// Starts the task that listens, unless it runs.
-    pub(crate) fn listen<E: Ears>(self: &Arc<Self>, link: &Arc<Link>, ears: Weak<E>) {
+    pub(crate) fn listen<E: Ears>(self: &Arc<Self>, nodes: &Arc<Nodes>, ears: Weak<E>) {
         if self.running.load(Ordering::Relaxed) || self.running.swap(true, Ordering::AcqRel) {
             return;
         }
         let task = Listening {
             channel: Arc::clone(self),
-            link: Arc::downgrade(link),
+            nodes: Arc::downgrade(nodes),
             ears,
         };
         // Dropped here or with its runtime, the task can be started again by the next caller.
@@ -152,22 +153,22 @@ impl Channel {
 
 struct Listening<E: Ears> {
     channel: Arc<Channel>,
-    link: Weak<Link>,
+    nodes: Weak<Nodes>,
     ears: Weak<E>,
 }
 
 impl<E: Ears> Listening<E> {
     async fn run(self) {
         loop {
-            let Some(link) = self.link.upgrade().filter(|link| !link.is_closed()) else {
+            let Some(nodes) = self.nodes.upgrade().filter(|nodes| !nodes.is_closed()) else {
                 return;
             };
-            // The link finds out when the server is there; without it there is nothing to subscribe to.
-            if link.wait_until_up(PATIENCE).await {
-                let _ = self.session(&link).await;
+            // The links find out when a server is there; without one there is nothing to subscribe to.
+            if nodes.wait_until_up(PATIENCE).await {
+                let _ = self.session(&nodes).await;
                 self.lose();
             }
-            drop(link);
+            drop(nodes);
             tokio::time::sleep(RETRY).await;
             if self.ears.strong_count() == 0 {
                 return;
@@ -175,10 +176,11 @@ impl<E: Ears> Listening<E> {
         }
     }
 
-    async fn session(&self, link: &Arc<Link>) -> Option<()> {
+    async fn session(&self, nodes: &Arc<Nodes>) -> Option<()> {
         let channel = &self.channel;
         let begun = clock::now();
-        let pubsub = tokio::time::timeout(PATIENCE, link.client().get_async_pubsub())
+        let post = nodes.post()?;
+        let pubsub = tokio::time::timeout(PATIENCE, post.client.get_async_pubsub())
             .await
             .ok()?
             .ok()?;
@@ -198,10 +200,16 @@ impl<E: Ears> Listening<E> {
         channel.hears.store(true, Ordering::Release);
         self.ears.upgrade()?.subscribed();
         channel.changed.notify_waiters();
-        let beats = Beats::start(channel, link, echoes);
+        let beats = Beats::start(channel, nodes, echoes);
         let mut senders = Senders::default();
+        let mut ended = std::pin::pin!(nodes.end_of(&post));
         loop {
-            match tokio::time::timeout(channel.pace, stream.next()).await {
+            let next = std::pin::pin!(tokio::time::timeout(channel.pace, stream.next()));
+            let next = match select(next, ended.as_mut()).await {
+                Either::Left((next, _)) => next,
+                Either::Right(_) => return None,
+            };
+            match next {
                 Ok(Some(message)) if message.get_channel_name() == channel.echo_name => {
                     if let Ok(echo) = message.get_payload::<u64>() {
                         channel.echoed.fetch_max(echo, Ordering::SeqCst);
@@ -211,7 +219,7 @@ impl<E: Ears> Listening<E> {
                 Ok(Some(message)) => self.hear(Message::read(message.get_payload_bytes()), &mut senders)?,
                 Ok(None) => return None,
                 Err(_) => {
-                    if link.is_closed() || self.ears.strong_count() == 0 {
+                    if nodes.is_closed() || self.ears.strong_count() == 0 {
                         return None;
                     }
                     // Echoes prove it, if they can be sent.
