@@ -49,7 +49,7 @@ pub(crate) fn digest_of_json(path: &str, json: &[u8]) -> String {
 }
 
 fn first_half(digest: Sha256) -> String {
-    let mut hex = super::hex(&digest.finalize());
+    let mut hex = hex::encode(digest.finalize());
     hex.truncate(32);
     hex
 }

@@ -17,14 +17,6 @@ pub use writer::{Integer, KeyWriter};
 pub(crate) use canonical::{digest_of_bytes, digest_of_json, to_json};
 pub(crate) use writer::{is_plain, is_shortened};
 
-/// Bytes as lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
-        .collect()
-}
-
 /// A rendered key: what follows the prefix in Redis, such as `lead:42`.
 ///
 /// Every method that takes a key takes one of these, by value or by reference, or any string. Strings are

@@ -184,7 +184,7 @@ impl KeyWriter {
 
     #[cold]
     fn shorten(&mut self) {
-        let digest = super::hex(&Sha256::digest(&self.spill));
+        let digest = hex::encode(Sha256::digest(&self.spill));
         self.text.clear();
         // Neither a character nor an escape is cut in two.
         let mut kept = KEPT;
