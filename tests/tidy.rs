@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["memory", "remote"],
     &["engine"],
     &["bound", "manager", "__private"],
+    &["typed", "domain"],
     &["sim"],
 ];
 
@@ -41,6 +42,7 @@ const ROOT: &[(&str, &str)] = &[
     ("Stats", "stats"),
     ("FunctionStats", "stats"),
     ("CacheManager", "manager"),
+    ("CacheNamespace", "typed"),
 ];
 
 fn root() -> PathBuf {

@@ -23,6 +23,7 @@ pub mod bound;
 mod clock;
 mod codec;
 mod config;
+mod domain;
 mod engine;
 mod entry;
 mod error;
@@ -39,15 +40,21 @@ mod remote;
 mod sim;
 mod stats;
 mod sync;
+mod typed;
 
 pub use config::{BackendMode, EvictionPolicy, RedisMode};
+pub use domain::{Campaigns, Namespace, Search};
 pub use error::{CacheError, SharedError};
 pub use key::{CacheKey, Integer, Key, KeyWriter};
 pub use manager::{
-    CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, PopularSearches, RedisHealth, Set, Warm,
+    CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, PopularSearches, RedisHealth, Set,
+    SetMany, Warm,
 };
 pub use remote::{BackendError, CacheBackend, Change};
 pub use stats::{FunctionStats, Stats};
+pub use typed::{CacheNamespace, Typed};
+#[cfg(feature = "uuid")]
+pub use typed::{UserIdToUuid, UserUuidToId};
 
 #[cfg(feature = "macros")]
 pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};

@@ -26,6 +26,9 @@ pub struct Fetch<'a, T, E, L> {
     ttl: Option<Duration>,
     stale_if_error: Option<Duration>,
     tags: Vec<String>,
+    bypass: bool,
+    /// The most elements of a list that is stored.
+    most: usize,
     result: PhantomData<fn() -> Result<T, E>>,
 }
 
@@ -47,6 +50,8 @@ impl<'a, T, E, L> Fetch<'a, T, E, L> {
             ttl: None,
             stale_if_error: None,
             tags: Vec::new(),
+            bypass: false,
+            most: usize::MAX,
             result: PhantomData,
         }
     }
@@ -69,6 +74,18 @@ impl<'a, T, E, L> Fetch<'a, T, E, L> {
         self.stale_if_error = Some(window);
         self
     }
+
+    /// With `true` the cache is neither read nor written: the loader runs.
+    pub fn bypass(mut self, bypass: bool) -> Self {
+        self.bypass = bypass;
+        self
+    }
+
+    /// The most elements of a list that is stored; longer ones are returned whole.
+    pub(crate) fn most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
 }
 
 impl<'a, T, E, L, F> IntoFuture for Fetch<'a, T, E, L>
@@ -84,7 +101,7 @@ where
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let core = self.core;
-            let ticket = core.is_on().then(|| {
+            let ticket = (core.is_on() && !self.bypass).then(|| {
                 let hash = core.memory.hash(&self.key);
                 Box::new(Ticket {
                     codec: Some(codec::of::<T>()),
@@ -95,8 +112,13 @@ where
                 })
             });
             let miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);
-            let load = self.load;
-            miss.load(async move { load().await }, |_| Verdict::store()).await
+            let (load, most) = (self.load, self.most);
+            let is_short =
+                |value: &T| most == usize::MAX || codec::count(value).is_none_or(|count| count <= most);
+            miss.load(async move { load().await }, |value| {
+                Verdict::store().only_if(is_short(value))
+            })
+            .await
         })
     }
 }
