@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 pub use users::{UserIdToUuid, UserUuidToId};
 
 use crate::codec::{self, Codec, Value};
-use crate::manager::{Set, SetMany, Sought};
+use crate::manager::{Fetch, Set, SetMany, Sought};
 use crate::{CacheError, CacheKey, CacheManager, Key};
 
 /// The most entries of one batch.
@@ -134,7 +134,7 @@ impl CacheManager {
     }
 }
 
-impl<N: CacheNamespace> Typed<'_, N> {
+impl<'a, N: CacheNamespace> Typed<'a, N> {
     /// The value of a key. Nothing when there is none, or when Redis cannot be asked. What cannot be decoded is logged and
     /// removed, and counts as none.
     pub async fn get<Q>(&self, key: &Q) -> Option<N::Value>
@@ -161,6 +161,21 @@ impl<N: CacheNamespace> Typed<'_, N> {
         Set::encoded(&self.cache.core, key, encoded::<N>(value), shape)
             .ttl(N::TTL)
             .await
+    }
+
+    /// The value of a key, or what `load` gives, which is then stored; see [`CacheManager::get_or_fetch`]. Unlike a
+    /// [`get`](Self::get) and a [`set`](Self::set), it runs once for several callers, and does not store what was invalidated
+    /// while it was loaded.
+    pub fn get_or_fetch<Q, E, L, F>(&self, key: &Q, load: L) -> Fetch<'a, N::Value, E, L>
+    where
+        N::Key: Borrow<Q>,
+        Q: CacheKey + ?Sized,
+        L: FnOnce() -> F + Send + 'a,
+        F: Future<Output = Result<N::Value, E>> + Send,
+        E: Send,
+    {
+        let key = self.key(key).as_str().to_owned();
+        Fetch::new(&self.cache.core, key, codec_of::<N>(), load).ttl(N::TTL)
     }
 
     /// The values of several keys, in the order asked.

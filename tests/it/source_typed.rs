@@ -452,3 +452,21 @@ async fn health_tells_whether_redis_answers() {
     let redis = cache.health().await.redis.expect("Redis is configured");
     assert!(!redis.connected && redis.last_error.is_some());
 }
+
+#[tokio::test]
+async fn a_value_can_be_loaded_by_the_cache() {
+    for cache in managers().await {
+        let sessions = cache.of::<SessionToken>();
+        for n in 1..3 {
+            let load = || async move { Ok::<_, String>(uuid(n)) };
+            assert_eq!(sessions.get_or_fetch("a", load).await, Ok(uuid(1)), "{cache:?}");
+        }
+        assert_eq!(sessions.get("a").await, Some(uuid(1)), "{cache:?}");
+        assert!(cache.ttl("session:token:a").await.expect("a ttl") <= SessionToken::TTL);
+        // What cannot be read is loaded again.
+        cache.set("session:token:a", "no uuid").await.expect("stored");
+        let load = || async { Ok::<_, String>(uuid(3)) };
+        assert_eq!(sessions.get_or_fetch("a", load).await, Ok(uuid(3)), "{cache:?}");
+        assert_eq!(sessions.get("a").await, Some(uuid(3)), "{cache:?}");
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec;
+use crate::codec::{self, Codec};
 use crate::config::duration::millis;
 use crate::engine::Core;
 use crate::engine::call::Miss;
@@ -22,6 +22,7 @@ use crate::engine::shape::{Fallible, Plain, Unshared};
 pub struct Fetch<'a, T, E, L> {
     core: &'a Arc<Core>,
     key: String,
+    codec: Codec,
     load: L,
     ttl: Option<Duration>,
     stale_if_error: Option<Duration>,
@@ -42,10 +43,11 @@ impl<T, E, L> std::fmt::Debug for Fetch<'_, T, E, L> {
 }
 
 impl<'a, T, E, L> Fetch<'a, T, E, L> {
-    pub(super) fn new(core: &'a Arc<Core>, key: String, load: L) -> Self {
+    pub(crate) fn new(core: &'a Arc<Core>, key: String, codec: Codec, load: L) -> Self {
         Self {
             core,
             key,
+            codec,
             load,
             ttl: None,
             stale_if_error: None,
@@ -104,7 +106,7 @@ where
             let ticket = (core.is_on() && !self.bypass).then(|| {
                 let hash = core.memory.hash(&self.key);
                 Box::new(Ticket {
-                    codec: Some(codec::of::<T>()),
+                    codec: Some(self.codec),
                     ttl: self.ttl,
                     stale_if_error: self.stale_if_error.map_or(0, millis),
                     tags: self.tags,

@@ -201,7 +201,7 @@ impl CacheManager {
         F: Future<Output = Result<T, E>> + Send,
         E: Send,
     {
-        Fetch::new(&self.core, key.as_ref().to_owned(), load)
+        Fetch::new(&self.core, key.as_ref().to_owned(), codec::of::<T>(), load)
     }
 
     /// Whether something is stored under a key.
