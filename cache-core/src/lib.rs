@@ -30,6 +30,7 @@ mod error;
 mod flight;
 mod generations;
 mod glob;
+pub mod guide;
 mod key;
 mod manager;
 mod memory;
