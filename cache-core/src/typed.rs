@@ -142,7 +142,7 @@ impl<'a, N: CacheNamespace> Typed<'a, N> {
         N::Key: Borrow<Q>,
         Q: CacheKey + ?Sized,
     {
-        let found = self.cache.find(self.key(key).as_str(), codec_of::<N>()).await;
+        let found = self.cache.find(&key_of::<N>(key), codec_of::<N>()).await;
         told::<N>(found)
     }
 
@@ -156,7 +156,7 @@ impl<'a, N: CacheNamespace> Typed<'a, N> {
         N::Key: Borrow<Q>,
         Q: CacheKey + ?Sized,
     {
-        let key = self.key(key).as_str().to_owned();
+        let key = key_of::<N>(key);
         let shape = self.cache.core.shape_of(codec_of::<N>());
         Set::encoded(&self.cache.core, key, encoded::<N>(value), shape)
             .ttl(N::TTL)
@@ -174,7 +174,7 @@ impl<'a, N: CacheNamespace> Typed<'a, N> {
         F: Future<Output = Result<N::Value, E>> + Send,
         E: Send,
     {
-        let key = self.key(key).as_str().to_owned();
+        let key = key_of::<N>(key);
         Fetch::new(&self.cache.core, key, codec_of::<N>(), load).ttl(N::TTL)
     }
 
@@ -184,7 +184,7 @@ impl<'a, N: CacheNamespace> Typed<'a, N> {
     /// [`CacheError::Validation`] for more than 100 keys.
     pub async fn get_many(&self, keys: &[N::Key]) -> Result<Vec<Option<N::Value>>, CacheError> {
         check_size::<N>("get_many", keys.len())?;
-        let keys: Vec<String> = keys.iter().map(|key| self.key(key).as_str().to_owned()).collect();
+        let keys: Vec<String> = keys.iter().map(|key| key_of::<N>(key)).collect();
         let found = self.cache.find_many(&keys, codec_of::<N>()).await;
         Ok(found.into_iter().map(told::<N>).collect())
     }
@@ -197,7 +197,7 @@ impl<'a, N: CacheNamespace> Typed<'a, N> {
         check_size::<N>("set_many", pairs.len())?;
         let encoded = pairs
             .iter()
-            .map(|(key, value)| (self.key(key).as_str().to_owned(), encoded::<N>(value)));
+            .map(|(key, value)| (key_of::<N>(key), encoded::<N>(value)));
         let shape = self.cache.core.shape_of(codec_of::<N>());
         SetMany::new(&self.cache.core, encoded, shape).ttl(N::TTL).await
     }
@@ -208,7 +208,7 @@ impl<'a, N: CacheNamespace> Typed<'a, N> {
         N::Key: Borrow<Q>,
         Q: CacheKey + ?Sized,
     {
-        self.cache.delete(self.key(key)).await
+        self.cache.delete(key_of::<N>(key)).await
     }
 
     /// Whether something is stored for a key.
@@ -217,16 +217,18 @@ impl<'a, N: CacheNamespace> Typed<'a, N> {
         N::Key: Borrow<Q>,
         Q: CacheKey + ?Sized,
     {
-        self.cache.exists(self.key(key)).await
+        self.cache.exists(key_of::<N>(key)).await
     }
+}
 
-    fn key(&self, key: &(impl CacheKey + ?Sized)) -> Key {
-        Key::render(|out| {
-            out.literal(N::NAMESPACE);
-            out.literal(":");
-            key.write_key(out);
-        })
-    }
+/// The key of a value, as text.
+fn key_of<N: CacheNamespace>(key: &(impl CacheKey + ?Sized)) -> String {
+    let key = Key::render(|out| {
+        out.literal(N::NAMESPACE);
+        out.literal(":");
+        key.write_key(out);
+    });
+    key.as_str().to_owned()
 }
 
 /// The value that was found. Of what cannot be read, somebody should know.

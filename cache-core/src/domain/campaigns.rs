@@ -122,21 +122,17 @@ impl<'a> Campaigns<'a> {
     ///
     /// Without a platform the keys are looked for page by page, which takes longer the more keys there are in Redis.
     pub async fn invalidate(&self, id: impl CacheKey, platform: Option<&str>) -> u64 {
-        match platform {
-            Some(platform) => {
-                let keys = [STATUS, METRICS].map(|what| key(CAMPAIGN, &id, &platform, what));
-                self.cache.delete_many(keys).await
-            }
-            None => {
-                // What a value is written as has no wildcard in it.
-                let pattern = Key::pattern(|key| {
-                    key.literal("campaign:");
-                    id.write_key(key);
-                    key.literal(":*");
-                });
-                self.cache.invalidate(pattern).await
-            }
+        if let Some(platform) = platform {
+            let keys = [STATUS, METRICS].map(|what| key(CAMPAIGN, &id, &platform, what));
+            return self.cache.delete_many(keys).await;
         }
+        // What a value is written as has no wildcard in it.
+        let pattern = Key::pattern(|key| {
+            key.literal("campaign:");
+            id.write_key(key);
+            key.literal(":*");
+        });
+        self.cache.invalidate(pattern).await
     }
 }
 
