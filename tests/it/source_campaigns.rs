@@ -266,6 +266,34 @@ async fn t2_an_invalidated_answer_is_not_served_stale() {
 }
 
 #[tokio::test]
+async fn g1_what_is_fetched_while_it_is_invalidated_is_not_stored() {
+    for cache in managers().await {
+        for by_platform in [Some("meta"), None] {
+            let (asked, go) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+            let slow = || async {
+                asked.notify_one();
+                go.notified().await;
+                Ok::<_, Down>(1)
+            };
+            let update = async {
+                asked.notified().await;
+                let gone = cache.campaigns().invalidate(1, by_platform).await;
+                go.notify_one();
+                gone
+            };
+            let (status, gone) =
+                tokio::join!(cache.campaigns().status(1, "meta", slow).into_future(), update);
+            // There was nothing yet but the fetch.
+            assert_eq!((status, gone), (Ok(1), 0), "{by_platform:?} {cache:?}");
+            assert!(
+                !cache.exists("campaign:1:meta:status").await,
+                "{by_platform:?} {cache:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn bypass_neither_reads_nor_writes() {
     for cache in managers().await {
         let platform = Platform::default();

@@ -123,8 +123,11 @@ impl<'a> Campaigns<'a> {
     /// Without a platform the keys are looked for page by page, which takes longer the more keys there are in Redis.
     pub async fn invalidate(&self, id: impl CacheKey, platform: Option<&str>) -> u64 {
         if let Some(platform) = platform {
-            let keys = [STATUS, METRICS].map(|what| key(CAMPAIGN, &id, &platform, what));
-            return self.cache.delete_many(keys).await;
+            let mut gone = 0;
+            for what in [STATUS, METRICS] {
+                gone += u64::from(self.cache.delete(key(CAMPAIGN, &id, &platform, what)).await);
+            }
+            return gone;
         }
         // What a value is written as has no wildcard in it.
         let pattern = Key::pattern(|key| {
