@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["memory", "remote"],
     &["engine"],
     &["bound", "catalogue", "manager", "__private"],
+    &["typed", "domain", "guide"],
     &["sim"],
 ];
 
@@ -45,6 +46,7 @@ const ROOT: &[(&str, &str)] = &[
     ("TargetInfo", "engine"),
     ("Catalogue", "catalogue"),
     ("CacheManager", "manager"),
+    ("CacheNamespace", "typed"),
 ];
 
 fn root() -> PathBuf {
@@ -228,4 +230,71 @@ fn nothing_panics_outside_of_tests() {
             }
         }
     }
+}
+
+/// The test functions of a file of tests.
+fn tests_of(module: &str) -> Vec<String> {
+    let files = [
+        format!("tests/it/{module}.rs"),
+        format!("examples/{module}/tests.rs"),
+    ];
+    let text = files
+        .iter()
+        .find_map(|file| std::fs::read_to_string(root().join(file)).ok())
+        .unwrap_or_else(|| panic!("there are no tests named `{module}`"));
+    let lines: Vec<&str> = text.lines().collect();
+    let after_attribute = lines
+        .windows(2)
+        .filter(|pair| pair[0].starts_with("#[test]") || pair[0].starts_with("#[tokio::test"));
+    after_attribute
+        .filter_map(|pair| pair[1].trim_start_matches("async ").strip_prefix("fn "))
+        .filter_map(|rest| Some(rest.split_once('(')?.0.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_feature_in_the_guide_names_tests_that_exist() {
+    let guide = root().join("cache-core/guide/features.md");
+    let text = std::fs::read_to_string(guide).expect("the table");
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.contains("| shown by |"));
+    let mut wrong = Vec::new();
+    let mut named = 0;
+    for row in rows {
+        let cell = row
+            .trim_end_matches(" |")
+            .rsplit(" | ")
+            .next()
+            .unwrap_or_default();
+        let tests: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            wrong.push(format!("no test shows: {row}"));
+        }
+        for test in tests {
+            named += 1;
+            match test.split_once("::") {
+                Some((module, name)) if tests_of(module).iter().any(|other| other == name) => {}
+                _ => wrong.push(format!("there is no test `{test}`")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(named > 100, "only {named} tests are named");
+}
+
+#[test]
+fn every_test_of_a_source_system_shows_a_feature() {
+    let guide = root().join("cache-core/guide/features.md");
+    let text = std::fs::read_to_string(guide).expect("the table");
+    let mut wrong = Vec::new();
+    for system in ["campaigns", "typed", "dual", "leads", "responses"] {
+        let module = format!("source_{system}");
+        for name in tests_of(&module) {
+            if !text.contains(&format!("`{module}::{name}`")) {
+                wrong.push(format!("{module}::{name}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these are in no row: {wrong:#?}");
 }

@@ -280,14 +280,7 @@ impl<F: Fn(&mut KeyWriter)> CacheKey for Member<F> {
 
 /// A key from a template.
 pub fn key_of(render: impl FnOnce(&mut KeyWriter)) -> Key {
-    let mut writer = KeyWriter::new();
-    render(&mut writer);
-    Key::from_text(text_of(&mut writer))
-}
-
-/// The key that a writer has; it holds nothing but UTF-8.
-fn text_of(writer: &mut KeyWriter) -> &str {
-    std::str::from_utf8(writer.finish()).unwrap_or_default()
+    Key::render(render)
 }
 
 /// Invalidates one key.
@@ -396,24 +389,17 @@ impl Targets {
 
     /// Keys that match a pattern. Values in it match themselves alone.
     pub fn pattern(&mut self, render: impl FnOnce(&mut KeyWriter)) {
-        let mut writer = KeyWriter::new();
-        render(&mut writer);
-        self.names.push((Name::matching(writer.into_pattern()), true));
+        self.names.push((Name::matching(Key::pattern(render)), true));
     }
 
     /// One key by its text.
     pub fn raw_key(&mut self, render: impl FnOnce(&mut KeyWriter)) {
-        let mut writer = KeyWriter::new();
-        render(&mut writer);
-        self.names
-            .push((Name::Key(text_of(&mut writer).to_owned()), true));
+        self.key(Key::render(render));
     }
 
     /// A tag.
     pub fn tag(&mut self, render: impl FnOnce(&mut KeyWriter)) {
-        let mut writer = KeyWriter::new();
-        render(&mut writer);
-        self.names.push((Name::tag(&writer.into_pattern()), true));
+        self.names.push((Name::tag(&Key::pattern(render)), true));
     }
 }
 

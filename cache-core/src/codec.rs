@@ -42,6 +42,8 @@ pub struct Codec {
     pub(crate) of: fn() -> TypeId,
     /// The shape of the type, which takes a while to find.
     pub(crate) shape: fn() -> u64,
+    /// Whether nobody reads these keys in another way, so that what does not decode is of no use to anybody.
+    pub(crate) sole: bool,
 }
 
 impl std::fmt::Debug for Codec {
@@ -61,7 +63,13 @@ pub(crate) fn of<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> C
         count: |value| count::of(value.downcast_ref::<T>()?),
         of: TypeId::of::<T>,
         shape: fingerprint::of::<T>,
+        sole: false,
     }
+}
+
+/// The number of elements of a value that is a list of known length.
+pub(crate) fn count<T: Serialize + ?Sized>(value: &T) -> Option<usize> {
+    count::of(value)
 }
 
 /// The JSON of a value.

@@ -24,12 +24,14 @@ mod catalogue;
 mod clock;
 mod codec;
 mod config;
+mod domain;
 mod engine;
 mod entry;
 mod error;
 mod flight;
 mod generations;
 mod glob;
+pub mod guide;
 mod key;
 mod manager;
 mod memory;
@@ -40,19 +42,24 @@ mod remote;
 mod sim;
 mod stats;
 mod sync;
+mod typed;
 
 pub use catalogue::{Catalogue, Finding, Graph, Severity, catalogue};
 pub use config::{BackendMode, EvictionPolicy, RedisMode};
+pub use domain::{Campaigns, Namespace, Search};
 pub use engine::Tier;
 pub use engine::info::{FunctionInfo, TargetInfo};
 pub use error::{CacheError, SharedError};
 pub use key::{CacheKey, Integer, Key, KeyWriter};
 pub use manager::{
     CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, NodeHealth, PopularSearches, RedisHealth,
-    Set, Warm,
+    Set, SetMany, Warm,
 };
 pub use remote::{BackendError, CacheBackend, Change};
 pub use stats::{FunctionStats, Stats};
+pub use typed::{CacheNamespace, Typed};
+#[cfg(feature = "uuid")]
+pub use typed::{UserIdToUuid, UserUuidToId};
 
 #[cfg(feature = "macros")]
 pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};

@@ -7,6 +7,8 @@ use cache_core::{BackendMode, CacheError, CacheManager, HealthStatus};
 use serde::{Deserialize, Serialize};
 use tests::{RedisServer, shared, unique_prefix};
 
+use crate::places::managers;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct User {
     id: u64,
@@ -18,22 +20,6 @@ fn user(id: u64) -> User {
         id,
         name: format!("user {id}"),
     }
-}
-
-/// A manager of each kind, on a prefix of its own.
-async fn managers() -> Vec<CacheManager> {
-    let redis = |mode| {
-        CacheManager::builder()
-            .redis_url(shared().url())
-            .backend(mode)
-            .key_prefix(unique_prefix())
-            .build()
-    };
-    vec![
-        CacheManager::in_memory(),
-        redis(BackendMode::Redis).await.expect("a cache"),
-        redis(BackendMode::Tiered).await.expect("a cache"),
-    ]
 }
 
 #[tokio::test]

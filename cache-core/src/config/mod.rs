@@ -310,10 +310,12 @@ impl Config {
 
     /// How long an entry of this namespace is fresh when its function does not say.
     pub(crate) fn ttl_of(&self, namespace: &str) -> Duration {
-        self.namespace_ttls
-            .get(&variable_name(namespace))
-            .copied()
-            .unwrap_or(self.default_ttl)
+        self.own_ttl_of(namespace).unwrap_or(self.default_ttl)
+    }
+
+    /// The TTL that this namespace was given for itself, if it was.
+    pub(crate) fn own_ttl_of(&self, namespace: &str) -> Option<Duration> {
+        self.namespace_ttls.get(&variable_name(namespace)).copied()
     }
 
     /// What stands before each key in Redis.

@@ -410,7 +410,7 @@ impl Core {
                         "an entry does not decode; it counts as a miss"
                     );
                     // What is of another type only may be what somebody else asks for.
-                    fetched.unreadable = !codec::is_well_formed(&payload);
+                    fetched.unreadable = codec.sole || !codec::is_well_formed(&payload);
                     return fetched;
                 }
             },

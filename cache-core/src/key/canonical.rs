@@ -35,6 +35,13 @@ impl<T: Serialize + ?Sized> Canonical for T {
     }
 }
 
+/// The canonical JSON of a value, or why there is none.
+pub(crate) fn canonical_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {
+    let mut json = Vec::new();
+    value.canonical(&mut json).map_err(|failed| failed.to_string())?;
+    Ok(json)
+}
+
 /// The first 32 hex digits of the SHA-256 of some bytes.
 pub(crate) fn digest_of_bytes(bytes: &[u8]) -> String {
     first_half(Sha256::new_with_prefix(bytes))

@@ -14,7 +14,7 @@ pub use part::CacheKey;
 pub(crate) use writer::Numbered;
 pub use writer::{Integer, KeyWriter};
 
-pub(crate) use canonical::{digest_of_bytes, digest_of_json, to_json};
+pub(crate) use canonical::{canonical_json, digest_of_bytes, digest_of_json, to_json};
 pub(crate) use writer::{is_plain, is_shortened};
 
 /// A rendered key: what follows the prefix in Redis, such as `lead:42`.
@@ -32,6 +32,21 @@ impl Key {
 
     pub(crate) fn from_text(text: &str) -> Self {
         Self(Arc::from(text))
+    }
+
+    /// The key that is written.
+    pub(crate) fn render(write: impl FnOnce(&mut KeyWriter)) -> Self {
+        let mut writer = KeyWriter::new();
+        write(&mut writer);
+        // The writer puts nothing but text into keys.
+        Self::from_text(std::str::from_utf8(writer.finish()).unwrap_or_default())
+    }
+
+    /// The pattern that is written, of any length. Values in it match themselves alone.
+    pub(crate) fn pattern(write: impl FnOnce(&mut KeyWriter)) -> String {
+        let mut writer = KeyWriter::new();
+        write(&mut writer);
+        writer.into_pattern()
     }
 }
 

@@ -167,6 +167,6 @@ impl CacheManagerBuilder {
                 core.until_heard().await;
             }
         }
-        Ok(CacheManager::of(core))
+        Ok(CacheManager::from_core(core))
     }
 }

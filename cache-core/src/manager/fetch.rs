@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec;
+use crate::codec::{self, Codec};
 use crate::config::duration::millis;
 use crate::engine::Core;
 use crate::engine::call::Miss;
@@ -22,10 +22,14 @@ use crate::engine::shape::{Fallible, Plain, Unshared};
 pub struct Fetch<'a, T, E, L> {
     core: &'a Arc<Core>,
     key: String,
+    codec: Codec,
     load: L,
     ttl: Option<Duration>,
     stale_if_error: Option<Duration>,
     tags: Vec<String>,
+    bypass: bool,
+    /// The most elements of a list that is stored.
+    most: usize,
     result: PhantomData<fn() -> Result<T, E>>,
 }
 
@@ -39,14 +43,17 @@ impl<T, E, L> std::fmt::Debug for Fetch<'_, T, E, L> {
 }
 
 impl<'a, T, E, L> Fetch<'a, T, E, L> {
-    pub(super) fn new(core: &'a Arc<Core>, key: String, load: L) -> Self {
+    pub(crate) fn new(core: &'a Arc<Core>, key: String, codec: Codec, load: L) -> Self {
         Self {
             core,
             key,
+            codec,
             load,
             ttl: None,
             stale_if_error: None,
             tags: Vec::new(),
+            bypass: false,
+            most: usize::MAX,
             result: PhantomData,
         }
     }
@@ -69,6 +76,18 @@ impl<'a, T, E, L> Fetch<'a, T, E, L> {
         self.stale_if_error = Some(window);
         self
     }
+
+    /// With `true` the cache is neither read nor written: the loader runs.
+    pub fn bypass(mut self, bypass: bool) -> Self {
+        self.bypass = bypass;
+        self
+    }
+
+    /// The most elements of a list that is stored; longer ones are returned whole.
+    pub(crate) fn most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
+    }
 }
 
 impl<'a, T, E, L, F> IntoFuture for Fetch<'a, T, E, L>
@@ -84,10 +103,10 @@ where
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let core = self.core;
-            let ticket = core.is_on().then(|| {
+            let ticket = (core.is_on() && !self.bypass).then(|| {
                 let hash = core.memory.hash(&self.key);
                 Box::new(Ticket {
-                    codec: Some(codec::of::<T>()),
+                    codec: Some(self.codec),
                     ttl: self.ttl,
                     stale_if_error: self.stale_if_error.map_or(0, millis),
                     tags: self.tags,
@@ -95,8 +114,13 @@ where
                 })
             });
             let miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);
-            let load = self.load;
-            miss.load(async move { load().await }, |_| Verdict::store()).await
+            let (load, most) = (self.load, self.most);
+            let is_short =
+                |value: &T| most == usize::MAX || codec::count(value).is_none_or(|count| count <= most);
+            miss.load(async move { load().await }, |value| {
+                Verdict::store().only_if(is_short(value))
+            })
+            .await
         })
     }
 }

@@ -6,8 +6,9 @@ mod fetch;
 mod health;
 mod popular;
 mod set;
+mod set_many;
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -18,12 +19,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use batch::Warm;
 pub use builder::CacheManagerBuilder;
 pub use fetch::Fetch;
 pub use health::{Health, HealthStatus, NodeHealth, RedisHealth};
 pub use popular::PopularSearches;
 pub use set::Set;
+pub use set_many::{SetMany, Warm};
 
 use crate::codec::{self, Codec, Content, Encoded, Value};
 use crate::config::{self, Settings};
@@ -59,11 +60,12 @@ fn reading<T: DeserializeOwned + Send + Sync + 'static>() -> Codec {
         count: |_| None,
         of: TypeId::of::<T>,
         shape: codec::fingerprint::of::<T>,
+        sole: false,
     }
 }
 
 impl CacheManager {
-    pub(crate) fn of(core: Arc<Core>) -> Self {
+    pub(crate) fn from_core(core: Arc<Core>) -> Self {
         Self { core }
     }
 
@@ -76,7 +78,7 @@ impl CacheManager {
             tracing::error!(%error, "the environment of the cache cannot be used; the defaults are");
             Settings::default()
         });
-        Self::of(Arc::new(current::in_memory(settings)))
+        Self::from_core(Arc::new(current::in_memory(settings)))
     }
 
     /// A cache as the environment describes it.
@@ -115,7 +117,7 @@ impl CacheManager {
 
     /// The manager that a function would use here.
     pub fn current() -> Self {
-        Self::of(current::get())
+        Self::from_core(current::get())
     }
 
     /// The value under a key. Nothing when there is none, when it is of another type, or when Redis cannot be asked.
@@ -123,28 +125,31 @@ impl CacheManager {
     where
         T: DeserializeOwned + Clone + Send + Sync + 'static,
     {
-        let value = self
-            .find(key.as_ref(), reading::<T>(), <Anything>::is::<T>)
-            .await?;
-        value.downcast::<T>().ok().map(|value| T::clone(&value))
+        self.find(key.as_ref(), reading::<T>()).await.of()
     }
 
-    async fn find(&self, key: &str, codec: Codec, is_wanted: fn(&Anything) -> bool) -> Option<Value> {
+    /// What is under a key.
+    pub(crate) async fn find(&self, key: &str, codec: Codec) -> Sought {
         let core = &self.core;
         if !core.is_on() {
-            return None;
+            return Sought::Nothing;
         }
+        let mut unreadable = false;
         let counters = &core.stats.direct;
         let hash = core.memory.hash(key);
         let held = core.memory.fresh(hash, key, |entry| entry.content.clone());
         if let Some(content) = held {
-            if let Some(value) = typed(&content, codec, is_wanted) {
+            if let Some(value) = typed(&content, codec) {
                 counters.hit(LaneLease::SHARED);
-                return Some(value);
+                return Sought::Value(value);
             }
             if matches!(content, Content::Absent) {
                 counters.hit(LaneLease::SHARED);
-                return None;
+                return Sought::Nothing;
+            }
+            if codec.sole {
+                core.memory.remove(hash, key);
+                unreadable = true;
             }
         }
         if let Some(remote) = &core.remote {
@@ -161,15 +166,20 @@ impl CacheManager {
             core.discard(remote, key, &fetched, &mut budget).await;
             if let Found::Fresh(draft) = fetched.found {
                 counters.redis_hits.fetch_add(1, Relaxed);
-                let value = typed(&draft.content, codec, is_wanted);
+                let value = typed(&draft.content, codec);
                 if core.in_memory(Tier::Both) {
                     core.memory.commit(mark.flight(), draft);
                 }
-                return value;
+                return value.map_or(Sought::Nothing, Sought::Value);
             }
+            unreadable |= fetched.unreadable;
         }
         counters.misses.fetch_add(1, Relaxed);
-        None
+        if unreadable {
+            Sought::Unreadable
+        } else {
+            Sought::Nothing
+        }
     }
 
     /// Stores a value under a key. Set its TTL and tags on what this returns, then await it.
@@ -191,7 +201,7 @@ impl CacheManager {
         F: Future<Output = Result<T, E>> + Send,
         E: Send,
     {
-        Fetch::new(&self.core, key.as_ref().to_owned(), load)
+        Fetch::new(&self.core, key.as_ref().to_owned(), codec::of::<T>(), load)
     }
 
     /// Whether something is stored under a key.
@@ -266,6 +276,13 @@ impl CacheManager {
             .await
     }
 
+    /// Invalidates what a pattern of an attribute would: a whole namespace at once, and other keys one by one.
+    pub(crate) async fn invalidate_matching(&self, pattern: String) {
+        self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
+        let name = Name::matching(pattern);
+        self.core.invalidate(name, &mut Budget::unlimited()).await;
+    }
+
     /// Makes all entries with a tag misses. It costs the same however many there are.
     pub async fn invalidate_tag(&self, tag: impl AsRef<str>) {
         self.core.stats.direct.invalidations.fetch_add(1, Relaxed);
@@ -284,6 +301,16 @@ impl CacheManager {
     /// The texts that were searched for most.
     pub fn popular_searches(&self) -> PopularSearches<'_> {
         PopularSearches::new(&self.core)
+    }
+
+    /// What stands before every key in Redis, without its colon.
+    pub fn key_prefix(&self) -> &str {
+        &self.core.config.key_prefix
+    }
+
+    /// How long entries are fresh for which neither their function nor their namespace says.
+    pub fn default_ttl(&self) -> Duration {
+        self.core.config.default_ttl
     }
 
     /// What was counted since this manager was made.
@@ -309,10 +336,32 @@ impl CacheManager {
     }
 }
 
-type Anything = dyn std::any::Any + Send + Sync;
+/// What was found under a key.
+pub(crate) enum Sought {
+    /// A value of the type of the codec.
+    Value(Value),
+    Nothing,
+    /// Bytes that are of no use to anybody, and are gone.
+    Unreadable,
+}
+
+impl Sought {
+    fn is_value(&self) -> bool {
+        matches!(self, Self::Value(_))
+    }
+
+    /// The value, if there is one of this type.
+    pub(crate) fn of<T: Clone + Send + Sync + 'static>(self) -> Option<T> {
+        match self {
+            Self::Value(value) => value.downcast::<T>().ok().map(Arc::unwrap_or_clone),
+            Self::Nothing | Self::Unreadable => None,
+        }
+    }
+}
 
 /// The value inside of an entry, if it is of the wanted type or can be decoded to it.
-fn typed(content: &Content, codec: Codec, is_wanted: fn(&Anything) -> bool) -> Option<Value> {
+fn typed(content: &Content, codec: Codec) -> Option<Value> {
+    let is_wanted = |value: &(dyn Any + Send + Sync)| value.type_id() == (codec.of)();
     match content {
         Content::Absent => None,
         Content::Value(value) => is_wanted(value.as_ref()).then(|| Arc::clone(value)),

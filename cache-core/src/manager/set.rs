@@ -20,7 +20,11 @@ use crate::{CacheError, clock, codec};
 pub struct Set<'a> {
     core: &'a Arc<Core>,
     key: String,
-    bytes: Result<Vec<u8>, String>,
+    value: Result<Vec<u8>, CacheError>,
+    /// The shape of the value's type; 0 when it is not known.
+    shape: u64,
+    /// It is longer than what is stored: whatever is there goes instead.
+    too_long: bool,
     ttl: Option<Duration>,
     tags: Vec<String>,
 }
@@ -37,13 +41,44 @@ impl std::fmt::Debug for Set<'_> {
 
 impl<'a> Set<'a> {
     pub(super) fn new<T: Serialize + ?Sized>(core: &'a Arc<Core>, key: String, value: &T) -> Self {
+        Self::encoded(core, key, codec::encode(value), 0)
+    }
+
+    /// A value that is encoded already, or why it is not, with the shape of its type.
+    pub(crate) fn encoded(
+        core: &'a Arc<Core>,
+        key: String,
+        bytes: Result<Vec<u8>, String>,
+        shape: u64,
+    ) -> Self {
         Self {
             core,
+            value: checked(core, &key, bytes),
             key,
-            bytes: codec::encode(value),
+            shape,
+            too_long: false,
             ttl: None,
             tags: Vec::new(),
         }
+    }
+
+    /// Nothing that can be stored, and why.
+    pub(crate) fn failed(core: &'a Arc<Core>, error: CacheError) -> Self {
+        Self {
+            core,
+            key: String::new(),
+            value: Err(error),
+            shape: 0,
+            too_long: false,
+            ttl: None,
+            tags: Vec::new(),
+        }
+    }
+
+    /// Whether it is longer than what is stored, so that whatever is there goes instead.
+    pub(crate) fn too_long(mut self, too_long: bool) -> Self {
+        self.too_long = too_long;
+        self
     }
 
     /// How long the value is fresh; without this, as long as its namespace says, which is what the key begins with up
@@ -61,15 +96,19 @@ impl<'a> Set<'a> {
 
     async fn store(self) -> Result<(), CacheError> {
         let core = self.core;
-        let bytes = checked(core, &self.key, self.bytes)?;
+        let bytes = self.value?;
         let ttl = checked_ttl(core, &self.key, self.ttl)?;
         if !core.is_on() {
             return Ok(());
         }
         let mut budget = core.budget();
+        if self.too_long {
+            core.invalidate(Name::Key(self.key), &mut budget).await;
+            return Ok(());
+        }
         let names = core.generations_of(&self.key, &self.tags);
         let generations = core.snapshots(core.remote.as_ref(), &names, &mut budget).await;
-        let keep = kept(&bytes, ttl, generations);
+        let keep = kept(&bytes, ttl, self.shape, generations);
         if let Some(entry) = hold(core, &self.key, &keep, bytes) {
             let full = core.full_key(&self.key);
             let name = Name::Key(self.key);
@@ -90,7 +129,7 @@ impl<'a> Set<'a> {
 }
 
 /// A value that somebody says is that of a key.
-pub(super) fn kept(bytes: &[u8], ttl: u64, generations: Box<[Snapshot]>) -> Keep {
+pub(super) fn kept(bytes: &[u8], ttl: u64, shape: u64, generations: Box<[Snapshot]>) -> Keep {
     Keep {
         size: bytes.len(),
         content: encoded(bytes.to_vec()),
@@ -98,7 +137,7 @@ pub(super) fn kept(bytes: &[u8], ttl: u64, generations: Box<[Snapshot]>) -> Keep
         stale: 0,
         tier: Tier::Both,
         version: 0,
-        shape: 0,
+        shape,
         generations,
         encoded: None,
     }
