@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::platform::{Metrics, Platform, Status};
 
 /// Answers are fresh for a short time, so that one gets old while somebody watches.
-const FRESH: Duration = Duration::from_secs(1);
+const FRESH: Duration = Duration::from_secs(2);
 
 /// What this program wants of its cache.
 pub fn settings(builder: CacheManagerBuilder) -> CacheManagerBuilder {

@@ -7,7 +7,7 @@ use cache_core::{CacheManager, invalidate_cache};
 use serde::{Deserialize, Serialize};
 use tests::RedisServer;
 
-use crate::places::{in_redis, managers, managers_with, until_stale};
+use crate::places::{in_redis, managers, managers_with, over, until_stale};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Status {
@@ -319,7 +319,7 @@ async fn bypass_neither_reads_nor_writes() {
 #[tokio::test]
 async fn l3_an_unreachable_redis_is_passed_by() {
     let server = RedisServer::start();
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     server.kill();
     let platform = Platform::default();
     for id in 0..3 {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tests::RedisServer;
 
-use crate::places::{in_redis, managers, managers_with};
+use crate::places::{in_redis, managers, managers_with, over};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Lead {
@@ -471,7 +471,7 @@ async fn clear_removes_all_kinds_of_entries() {
 #[tokio::test]
 async fn l3_with_redis_gone_the_database_is_asked_and_nothing_fails() {
     let server = RedisServer::start();
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     server.kill();
     let db = Db::default();
     assert_eq!(cache.scope(get_lead_by_id(&db, 1)).await, Ok(Some(lead(1))));

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tests::RedisServer;
 use tower::ServiceExt;
 
-use crate::places::{in_redis, managers};
+use crate::places::{in_redis, managers, over};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct User {
@@ -194,7 +194,7 @@ async fn a_write_that_fails_invalidates_nothing() {
 #[tokio::test]
 async fn l3_a_handler_whose_redis_is_gone_answers() {
     let server = RedisServer::start();
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     server.kill();
     let service = Service::over(&cache);
     assert_eq!(service.get("/users/ann").await.0, StatusCode::OK);
@@ -206,7 +206,7 @@ async fn l3_a_handler_whose_redis_is_gone_answers() {
 #[tokio::test]
 async fn m3_patterns_are_looked_for_without_keys() {
     let server = RedisServer::start();
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     cache
         .set_many((0..300).map(|n| (format!("user_data:{n}"), n)))
         .await

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tests::{RedisServer, shared};
 use uuid::Uuid;
 
-use crate::places::{in_redis, managers};
+use crate::places::{in_redis, managers, over};
 
 /// The user of a session, written as text.
 struct SessionToken;
@@ -358,6 +358,7 @@ async fn f1_a_value_of_an_earlier_shape_is_none() {
     let build = || {
         CacheManager::builder()
             .redis_url(shared().url())
+            .op_budget(Duration::from_secs(10))
             .key_prefix(prefix.clone())
             .build()
     };
@@ -373,7 +374,7 @@ async fn f1_a_value_of_an_earlier_shape_is_none() {
 #[tokio::test]
 async fn l3_without_redis_nothing_fails_and_none_is_found() {
     let server = RedisServer::start();
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     server.kill();
     let sessions = cache.of::<SessionToken>();
     assert_eq!(sessions.get("a").await, None);
@@ -393,7 +394,7 @@ async fn all_typed_caches_share_the_connections_of_their_manager() {
             .filter(|line| line.contains("id="))
             .count()
     };
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     cache
         .of::<SessionToken>()
         .set("a", &uuid(1))
@@ -422,7 +423,7 @@ async fn all_typed_caches_share_the_connections_of_their_manager() {
 #[tokio::test]
 async fn a_service_connects_at_its_start_and_disconnects_at_its_end() {
     let server = RedisServer::start();
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     let sessions: Typed<'_, SessionToken> = cache.of();
     sessions.set("a", &uuid(1)).await.expect("stored");
     assert_eq!(cache.health().await.status, HealthStatus::Healthy);
@@ -439,7 +440,7 @@ async fn a_service_connects_at_its_start_and_disconnects_at_its_end() {
 #[tokio::test]
 async fn health_tells_whether_redis_answers() {
     let server = RedisServer::start();
-    let cache = CacheManager::connect(server.url()).await.expect("a cache");
+    let cache = over(&server).await;
     let health = cache.health().await;
     assert_eq!(health.status, HealthStatus::Healthy);
     assert!(health.redis.is_some_and(|redis| redis.connected));
