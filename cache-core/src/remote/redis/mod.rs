@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{FromRedisValue, Value};
 
 pub(crate) use channel::{Channel, Ears, Message};
 pub(crate) use nodes::Nodes;
@@ -26,6 +26,7 @@ use super::{Budget, News, NodeFacts, Unavailable};
 use crate::config::RedisConfig;
 use crate::config::duration::millis;
 use crate::{CacheError, glob, key};
+use link::accepted;
 use node::{Lane, Node};
 use script::Step;
 
@@ -443,12 +444,23 @@ impl RedisTier {
             simple,
             page,
         };
-        // Each server has keys of its own.
         let seen = Mutex::new(seen);
+        let mut deleted = self.delete_everywhere(&wanted, &seen).await?;
+        // A key that was on its way was maybe looked for where it was not any more, and where it was not yet. Now it has come.
+        if self.nodes.move_slots(page).await? {
+            deleted += self.delete_everywhere(&wanted, &seen).await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Each server has keys of its own. One that does not answer keeps none of the others from being emptied.
+    async fn delete_everywhere(
+        &self,
+        wanted: &Wanted<'_>,
+        seen: &Mutex<&mut (dyn FnMut(&str) + Send)>,
+    ) -> Result<u64, Unavailable> {
         let nodes = self.nodes.all();
-        let scans = nodes
-            .iter()
-            .map(|node| delete_on(node, self.nodes.are_many(), &wanted, &seen));
+        let scans = nodes.iter().map(|node| self.delete_on(node, wanted, seen));
         let mut deleted = 0;
         let mut result = if nodes.is_empty() {
             Err(Unavailable)
@@ -462,6 +474,67 @@ impl RedisTier {
             }
         }
         result.map(|()| deleted)
+    }
+
+    /// Deletes what is wanted of the keys of one server, page by page.
+    async fn delete_on(
+        &self,
+        node: &Node,
+        wanted: &Wanted<'_>,
+        seen: &Mutex<&mut (dyn FnMut(&str) + Send)>,
+    ) -> Result<u64, Unavailable> {
+        let mut deleted = 0;
+        let mut cursor = 0u64;
+        let mut page = wanted.page;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor)
+                .arg("MATCH")
+                .arg(&wanted.scanned)
+                .arg("COUNT")
+                .arg(PAGE);
+            let reply = node.lane(Lane::Bulk).ask(&scan, &mut Budget::new(page)).await?;
+            let (next, keys): (u64, Vec<Vec<u8>>) = parse(accepted(reply)?)?;
+            let mut meant = Vec::new();
+            for full in keys {
+                let Some(key) = full.get(wanted.prefix.len()..).map(String::from_utf8_lossy) else {
+                    continue;
+                };
+                if wanted.takes(&full, &key) {
+                    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    seen(&key);
+                    drop(seen);
+                    meant.push(full);
+                }
+            }
+            if !meant.is_empty() {
+                deleted += self.unlink(meant, page).await?;
+            }
+            if next == 0 {
+                return Ok(deleted);
+            }
+            cursor = next;
+            // A server that has answered is there, though it may be busy with other things for a while.
+            page = page.max(Duration::from_secs(1));
+        }
+    }
+
+    /// Deletes keys that a scan has found, wherever they are by then.
+    async fn unlink(&self, keys: Vec<Vec<u8>>, limit: Duration) -> Result<u64, Unavailable> {
+        let step = |keys: Vec<Vec<u8>>| Step::Script {
+            code: &script::UNLINK,
+            keys,
+            arguments: Vec::new(),
+        };
+        let steps: Vec<Step> = if self.nodes.are_many() {
+            keys.into_iter().map(|key| step(vec![key])).collect()
+        } else {
+            vec![step(keys)]
+        };
+        let replies = self.nodes.run(&steps, Lane::Bulk, &mut Budget::new(limit)).await;
+        replies
+            .into_iter()
+            .try_fold(0, |deleted, reply| Ok(deleted + parse::<u64>(reply?)?))
     }
 
     /// Adds to the scores of members of a sorted set.
@@ -527,91 +600,6 @@ impl Wanted<'_> {
         let own = full.get(self.prefix.len()..).unwrap_or_default();
         self.simple || glob::matches(self.pattern.as_bytes(), own) || key::is_shortened(key)
     }
-}
-
-/// Deletes what is wanted of the keys of one server, page by page.
-async fn delete_on(
-    node: &Node,
-    one_by_one: bool,
-    wanted: &Wanted<'_>,
-    seen: &Mutex<&mut (dyn FnMut(&str) + Send)>,
-) -> Result<u64, Unavailable> {
-    let mut deleted = 0;
-    let mut cursor = 0u64;
-    let mut page = wanted.page;
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor)
-            .arg("MATCH")
-            .arg(&wanted.scanned)
-            .arg("COUNT")
-            .arg(PAGE);
-        let reply = ask(node, &scan, page).await?;
-        let (next, keys): (u64, Vec<Vec<u8>>) = parse(reply)?;
-        let mut meant = Vec::new();
-        for full in keys {
-            let Some(key) = full.get(wanted.prefix.len()..).map(String::from_utf8_lossy) else {
-                continue;
-            };
-            if wanted.takes(&full, &key) {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen(&key);
-                drop(seen);
-                meant.push(full);
-            }
-        }
-        if !meant.is_empty() {
-            deleted += unlink(node, one_by_one, meant, page).await?;
-        }
-        if next == 0 {
-            return Ok(deleted);
-        }
-        cursor = next;
-        // A server that has answered is there, though it may be busy with other things for a while.
-        page = page.max(Duration::from_secs(1));
-    }
-}
-
-async fn ask(node: &Node, command: &Cmd, limit: Duration) -> Result<Value, Unavailable> {
-    let reply = node
-        .lane(Lane::Bulk)
-        .ask(command, &mut Budget::new(limit))
-        .await?;
-    reply.map_err(|_| Unavailable)
-}
-
-/// Deletes keys of one server. On a cluster they are in many slots, and one that was moved meanwhile is not of this server any
-/// more: what is read where it went was stored elsewhere, and counts for nothing.
-async fn unlink(
-    node: &Node,
-    one_by_one: bool,
-    keys: Vec<Vec<u8>>,
-    limit: Duration,
-) -> Result<u64, Unavailable> {
-    let step = |keys: Vec<Vec<u8>>| Step::Script {
-        code: &script::UNLINK,
-        keys,
-        arguments: Vec::new(),
-    };
-    let steps: Vec<Step> = if one_by_one {
-        keys.into_iter().map(|key| step(vec![key])).collect()
-    } else {
-        vec![step(keys)]
-    };
-    let steps: Vec<&Step> = steps.iter().collect();
-    let replies = node
-        .lane(Lane::Bulk)
-        .run(&steps, false, &mut Budget::new(limit))
-        .await?;
-    let mut deleted = 0;
-    for reply in replies {
-        match reply {
-            Ok(count) => deleted += parse::<u64>(count)?,
-            Err(error) if error.redirect_node().is_some() => {}
-            Err(_) => return Err(Unavailable),
-        }
-    }
-    Ok(deleted)
 }
 
 fn learn(generations: &[(String, u64)], life: Duration) -> impl Iterator<Item = Step> {
