@@ -68,14 +68,14 @@ async fn table() {
     let slot = cluster.slot(&format!("app:{}", bench.own[0]));
     bench
         .row("a slot moves to and fro", Some(undisturbed), async || {
-            tokio::task::block_in_place(|| {
-                for _ in 0..10 {
-                    for to in [1, 0] {
-                        cluster.begin_to_move(slot, to);
-                        cluster.finish_to_move(slot, to);
-                    }
-                }
-            });
+            for to in [1, 0].into_iter().cycle().take(10) {
+                tokio::task::block_in_place(|| {
+                    cluster.begin_to_move(slot, to);
+                    cluster.finish_to_move(slot, to);
+                });
+                // The nodes have to hear of one move before the next.
+                tokio::time::sleep(SPAN / 20).await;
+            }
         })
         .await;
     bench

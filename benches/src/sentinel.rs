@@ -68,9 +68,11 @@ async fn table() {
     while !first.cli(&["ROLE"]).contains("connected") {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    while group.sentinels().iter().any(|sentinel| {
+    while !group.sentinels().iter().all(|sentinel| {
         let replicas = sentinel.cli(&["SENTINEL", "REPLICAS", RedisSentinels::MASTER]);
-        !replicas.contains(&first.port().to_string()) || replicas.contains("down")
+        let lines: Vec<&str> = replicas.lines().collect();
+        let field = |name: &str, value: &str| lines.windows(2).any(|pair| pair == [name, value]);
+        field("port", &first.port().to_string()) && field("flags", "slave")
     }) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -108,24 +108,24 @@ impl RedisCluster {
         slot.parse().unwrap_or_else(|_| panic!("`{slot}` is no slot"))
     }
 
+    /// The node that says that it has a slot itself.
     fn owner_of(&self, slot: usize) -> usize {
-        let own = |node: &RedisServer| {
-            let nodes = node.cli(&["CLUSTER", "NODES"]);
-            let ranges: Vec<String> = nodes
-                .lines()
-                .filter(|line| line.contains("myself"))
-                .flat_map(|line| line.split(' ').skip(8))
-                .map(str::to_owned)
-                .collect();
-            ranges.iter().any(|range| {
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                matches!((first.parse::<usize>(), last.parse::<usize>()), (Ok(first), Ok(last)) if (first..=last).contains(&slot))
-            })
-        };
-        self.nodes
-            .iter()
-            .position(own)
+        (0..self.nodes.len())
+            .find(|node| self.owner_for(*node, slot) == Some(*node))
             .unwrap_or_else(|| panic!("nobody has slot {slot}"))
+    }
+
+    /// Who has a slot by the word of one node.
+    fn owner_for(&self, node: usize, slot: usize) -> Option<usize> {
+        let has = |range: &str| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let numbers = (first.parse::<usize>(), last.parse::<usize>());
+            matches!(numbers, (Ok(first), Ok(last)) if (first..=last).contains(&slot))
+        };
+        let nodes = self.nodes[node].cli(&["CLUSTER", "NODES"]);
+        let line = nodes.lines().find(|line| line.split(' ').skip(8).any(has))?;
+        let port = line.split(' ').nth(1)?.split(['@', ':']).nth(1)?.to_owned();
+        self.nodes.iter().position(|node| node.port().to_string() == port)
     }
 
     /// Begins to move a slot to the node at this place: keys that are not there any more are asked for at the other one.
@@ -154,15 +154,22 @@ impl RedisCluster {
                 break;
             }
             for key in keys.lines() {
-                self.nodes[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+                // One that has expired meanwhile is no loss.
+                let answer = self.nodes[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+                assert!(matches!(answer.as_str(), "OK" | "NOKEY"), "`MIGRATE`: {answer}");
             }
         }
         let id = self.nodes[to].cli(&["CLUSTER", "MYID"]);
-        for node in [to, from]
-            .into_iter()
-            .chain((0..3).filter(|node| *node != to && *node != from))
-        {
+        let others = (0..3).filter(|node| *node != to && *node != from);
+        let deadline = Instant::now() + DEADLINE;
+        for node in [to, from].into_iter().chain(others) {
             ok(&self.nodes[node], &["CLUSTER", "SETSLOT", &name, "NODE", &id]);
+        }
+        // What the nodes tell each other may be of before.
+        while let Some(node) = (0..3).find(|node| self.owner_for(*node, slot) != Some(to)) {
+            assert!(Instant::now() < deadline, "the nodes do not agree on slot {slot}");
+            self.nodes[node].cli(&["CLUSTER", "SETSLOT", &name, "NODE", &id]);
+            thread::sleep(10 * POLL);
         }
     }
 }

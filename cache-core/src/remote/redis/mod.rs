@@ -8,31 +8,27 @@ mod gather;
 mod link;
 mod node;
 mod nodes;
+mod scan;
 mod script;
 mod sentinel;
 mod slot;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{FromRedisValue, Value};
 
 pub(crate) use channel::{Channel, Ears, Message};
 pub(crate) use nodes::Nodes;
+pub(crate) use scan::EVERYTHING;
 
 use super::guard::{Aim, Claim, Claimed, End, TOLD};
 use super::{Budget, News, NodeFacts, Unavailable};
+use crate::CacheError;
 use crate::config::RedisConfig;
 use crate::config::duration::millis;
-use crate::{CacheError, glob, key};
-use node::{Lane, Node};
+use node::Lane;
 use script::Step;
-
-/// The pattern of a clear, which takes what is no entry along.
-pub(crate) const EVERYTHING: &str = "**";
-/// Keys that one page of a scan looks at.
-const PAGE: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) struct RedisTier {
@@ -419,51 +415,6 @@ impl RedisTier {
         }
     }
 
-    /// Deletes what matches under the prefix. `page` bounds the wait for each reply; `seen` is told each key.
-    pub(crate) async fn delete_matching(
-        &self,
-        prefix: &str,
-        pattern: &str,
-        page: Duration,
-        seen: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<u64, Unavailable> {
-        let literal = glob::literal_prefix(pattern);
-        let kept = floor_char_boundary(&literal, 256);
-        // A pattern that only ends in a star finds shortened keys by itself. For others they are looked through here.
-        let simple = kept.len() == literal.len() && pattern == format!("{}*", glob::escape(&literal));
-        let wanted = if simple {
-            pattern.to_owned()
-        } else {
-            format!("{}*", glob::escape(kept))
-        };
-        let wanted = Wanted {
-            prefix,
-            pattern,
-            scanned: format!("{}{wanted}", glob::escape(prefix)),
-            simple,
-            page,
-        };
-        // Each server has keys of its own.
-        let seen = Mutex::new(seen);
-        let nodes = self.nodes.all();
-        let scans = nodes
-            .iter()
-            .map(|node| delete_on(node, self.nodes.are_many(), &wanted, &seen));
-        let mut deleted = 0;
-        let mut result = if nodes.is_empty() {
-            Err(Unavailable)
-        } else {
-            Ok(())
-        };
-        for scan in join_all(scans).await {
-            match scan {
-                Ok(count) => deleted += count,
-                Err(Unavailable) => result = Err(Unavailable),
-            }
-        }
-        result.map(|()| deleted)
-    }
-
     /// Adds to the scores of members of a sorted set.
     pub(crate) async fn add_scores(
         &self,
@@ -507,113 +458,6 @@ impl RedisTier {
     }
 }
 
-/// What a scan looks for.
-struct Wanted<'a> {
-    prefix: &'a str,
-    pattern: &'a str,
-    /// The pattern for the server, which finds all that is meant and maybe more.
-    scanned: String,
-    /// Whether it finds nothing more.
-    simple: bool,
-    /// The wait for each reply.
-    page: Duration,
-}
-
-impl Wanted<'_> {
-    fn takes(&self, full: &[u8], key: &str) -> bool {
-        if self.pattern != EVERYTHING && is_internal(key) {
-            return false;
-        }
-        let own = full.get(self.prefix.len()..).unwrap_or_default();
-        self.simple || glob::matches(self.pattern.as_bytes(), own) || key::is_shortened(key)
-    }
-}
-
-/// Deletes what is wanted of the keys of one server, page by page.
-async fn delete_on(
-    node: &Node,
-    one_by_one: bool,
-    wanted: &Wanted<'_>,
-    seen: &Mutex<&mut (dyn FnMut(&str) + Send)>,
-) -> Result<u64, Unavailable> {
-    let mut deleted = 0;
-    let mut cursor = 0u64;
-    let mut page = wanted.page;
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor)
-            .arg("MATCH")
-            .arg(&wanted.scanned)
-            .arg("COUNT")
-            .arg(PAGE);
-        let reply = ask(node, &scan, page).await?;
-        let (next, keys): (u64, Vec<Vec<u8>>) = parse(reply)?;
-        let mut meant = Vec::new();
-        for full in keys {
-            let Some(key) = full.get(wanted.prefix.len()..).map(String::from_utf8_lossy) else {
-                continue;
-            };
-            if wanted.takes(&full, &key) {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen(&key);
-                drop(seen);
-                meant.push(full);
-            }
-        }
-        if !meant.is_empty() {
-            deleted += unlink(node, one_by_one, meant, page).await?;
-        }
-        if next == 0 {
-            return Ok(deleted);
-        }
-        cursor = next;
-        // A server that has answered is there, though it may be busy with other things for a while.
-        page = page.max(Duration::from_secs(1));
-    }
-}
-
-async fn ask(node: &Node, command: &Cmd, limit: Duration) -> Result<Value, Unavailable> {
-    let reply = node
-        .lane(Lane::Bulk)
-        .ask(command, &mut Budget::new(limit))
-        .await?;
-    reply.map_err(|_| Unavailable)
-}
-
-/// Deletes keys of one server. On a cluster they are in many slots, and one that was moved meanwhile is not of this server any
-/// more: what is read where it went was stored elsewhere, and counts for nothing.
-async fn unlink(
-    node: &Node,
-    one_by_one: bool,
-    keys: Vec<Vec<u8>>,
-    limit: Duration,
-) -> Result<u64, Unavailable> {
-    let step = |keys: Vec<Vec<u8>>| Step::Script {
-        code: &script::UNLINK,
-        keys,
-        arguments: Vec::new(),
-    };
-    let steps: Vec<Step> = if one_by_one {
-        keys.into_iter().map(|key| step(vec![key])).collect()
-    } else {
-        vec![step(keys)]
-    };
-    let steps: Vec<&Step> = steps.iter().collect();
-    let replies = node
-        .lane(Lane::Bulk)
-        .run(&steps, false, &mut Budget::new(limit))
-        .await?;
-    let mut deleted = 0;
-    for reply in replies {
-        match reply {
-            Ok(count) => deleted += parse::<u64>(count)?,
-            Err(error) if error.redirect_node().is_some() => {}
-            Err(_) => return Err(Unavailable),
-        }
-    }
-    Ok(deleted)
-}
-
 fn learn(generations: &[(String, u64)], life: Duration) -> impl Iterator<Item = Step> {
     generations.iter().map(move |(key, fresh)| {
         let (fresh, life) = (fresh.to_string(), millis(life).to_string());
@@ -623,17 +467,4 @@ fn learn(generations: &[(String, u64)], life: Duration) -> impl Iterator<Item = 
 
 fn nonces(replies: impl Iterator<Item = Result<Value, Unavailable>>) -> Result<Vec<u64>, Unavailable> {
     replies.map(|reply| parse(reply?)).collect()
-}
-
-fn floor_char_boundary(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// Whether a key is one of ours that is no entry.
-fn is_internal(key: &str) -> bool {
-    ["%tag:", "%ns:", "%of:"].iter().any(|kind| key.starts_with(kind)) || key == "%popular_searches"
 }

@@ -49,7 +49,10 @@ impl Nodes {
         let servers = &config.servers;
         Ok(Self(match servers.mode {
             RedisMode::Cluster => Layout::Many(Cluster::new(&servers.urls, manner)?),
-            RedisMode::Sentinel => Layout::One(Node::new(Which::MasterOf(Sentinels::new(servers)?), manner)),
+            RedisMode::Sentinel => Layout::One(Node::new(
+                Which::MasterOf(Sentinels::new(servers, config.timeout)?),
+                manner,
+            )),
             RedisMode::Single => {
                 let Some(url) = servers.urls.first() else {
                     return Err(CacheError::Config("`REDIS_URL` names no server".into()));
@@ -176,7 +179,10 @@ impl Nodes {
 
     /// Whether some server can be asked.
     pub(crate) fn is_up(&self) -> bool {
-        self.all().iter().any(|node| node.link.is_up())
+        match &self.0 {
+            Layout::One(node) => node.link.is_up(),
+            Layout::Many(cluster) => cluster.any().is_some(),
+        }
     }
 
     /// Whether the server that has a key can be asked.
@@ -213,6 +219,27 @@ impl Nodes {
             Layout::Many(cluster) => cluster.failure(),
         };
         (facts, failure)
+    }
+
+    /// Whether keys are on their way from one server to another.
+    pub(super) async fn move_slots(&self, limit: Duration) -> Result<bool, Unavailable> {
+        let Layout::Many(cluster) = &self.0 else {
+            return Ok(false);
+        };
+        let nodes = cluster.nodes();
+        let asked = join_all(nodes.iter().map(|node| async {
+            let mut question = redis::cmd("CLUSTER");
+            question.arg("NODES");
+            let reply = node.link.ask(&question, &mut Budget::new(limit)).await?;
+            let says: String =
+                redis::FromRedisValue::from_redis_value(accepted(reply)?).map_err(|_| Unavailable)?;
+            // `[slot->-node]` and `[slot-<-node]` of the one that is asked.
+            Ok(says
+                .lines()
+                .any(|line| line.contains("myself") && line.contains(" [")))
+        }));
+        let answers: Result<Vec<bool>, Unavailable> = asked.await.into_iter().collect();
+        Ok(answers?.contains(&true))
     }
 
     /// Where to listen to what any server publishes: nowhere while there is none.

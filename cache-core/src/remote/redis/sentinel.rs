@@ -3,6 +3,7 @@
 //! and another master is not used before every process that asks as often has heard of it. The one before goes on taking
 //! writes for seconds: what another process invalidates there would not be known here.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,9 @@ use crate::config::Servers;
 
 /// Between two looks.
 pub(super) const PACE: Duration = Duration::from_millis(250);
-/// How long the sentinels may take to answer.
+/// How long the sentinels may take to answer, and at first, when they have to be connected to.
 const PATIENCE: Duration = Duration::from_millis(250);
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a process may take to hear of another master, and leave the one before.
 const GRACE: Duration = Duration::from_millis(600);
 /// How long sentinels may lag behind each other. Whoever says the same for longer was set up anew.
@@ -26,7 +28,7 @@ const LAG: Duration = Duration::from_secs(10);
 
 pub(super) struct Sentinels {
     pub(super) master: String,
-    watchers: Vec<Sentinel>,
+    watchers: Vec<Arc<Sentinel>>,
     /// How to connect to a master, but for its address.
     template: ConnectionInfo,
     known: Mutex<Known>,
@@ -36,6 +38,9 @@ struct Sentinel {
     /// As a user of the servers, and as nobody, for sentinels that know no users.
     clients: [Client; 2],
     connection: Mutex<Option<MultiplexedConnection>>,
+    connecting: AtomicBool,
+    /// How long connecting may take.
+    timeout: Duration,
 }
 
 /// What was learnt last.
@@ -62,7 +67,7 @@ enum Answer {
 }
 
 impl Sentinels {
-    pub(super) fn new(servers: &Servers) -> Result<Arc<Self>, CacheError> {
+    pub(super) fn new(servers: &Servers, timeout: Duration) -> Result<Arc<Self>, CacheError> {
         let mut template = None;
         let mut sentinels = Vec::new();
         for url in &servers.urls {
@@ -71,10 +76,12 @@ impl Sentinels {
             let known = info.clone().set_redis_settings(user.set_db(0));
             let nobody = info.clone().set_redis_settings(RedisConnectionInfo::default());
             template.get_or_insert(info);
-            sentinels.push(Sentinel {
+            sentinels.push(Arc::new(Sentinel {
                 clients: [connect::client(known)?, connect::client(nobody)?],
                 connection: Mutex::default(),
-            });
+                connecting: AtomicBool::new(false),
+                timeout,
+            }));
         }
         let Some(template) = template else {
             return Err(CacheError::Config("`REDIS_URL` names no sentinel".into()));
@@ -126,7 +133,16 @@ impl Sentinels {
 
     /// Asks all sentinels, and takes down what the best of them says.
     async fn look(&self) -> Result<(), Failure> {
-        let answers = join_all(self.watchers.iter().map(|sentinel| sentinel.ask(&self.master))).await;
+        let patience = if lock(&self.known).master.is_some() {
+            PATIENCE
+        } else {
+            FIRST_PATIENCE
+        };
+        let asked = self
+            .watchers
+            .iter()
+            .map(|sentinel| sentinel.ask(&self.master, patience));
+        let answers = join_all(asked).await;
         let mut reason = String::new();
         let mut unknown = false;
         let mut masters = Vec::new();
@@ -184,39 +200,62 @@ impl Sentinels {
 }
 
 impl Sentinel {
-    async fn ask(&self, master: &str) -> Result<Answer, String> {
+    async fn ask(self: &Arc<Self>, master: &str, patience: Duration) -> Result<Answer, String> {
         let work = async {
             let mut connection = self.connection().await?;
             let mut questions = redis::pipe();
             for question in ["GET-MASTER-ADDR-BY-NAME", "MASTER"] {
                 questions.cmd("SENTINEL").arg(question).arg(master);
             }
-            let replies = connection.send_packed_commands(&questions, 0, 2).await?;
+            let replies = connection
+                .send_packed_commands(&questions, 0, 2)
+                .await
+                .map_err(|error| describe(&error))?;
             // Kept only if it answered.
             *lock(&self.connection) = Some(connection);
-            Ok::<_, RedisError>(replies)
+            read(replies)
         };
-        match tokio::time::timeout(PATIENCE, work).await {
-            Ok(Ok(replies)) => read(replies),
-            Ok(Err(error)) => Err(describe(&error)),
-            Err(_) => Err("no answer in time".to_owned()),
-        }
+        tokio::time::timeout(patience, work)
+            .await
+            .unwrap_or_else(|_| Err("no answer in time".to_owned()))
     }
 
-    async fn connection(&self) -> Result<MultiplexedConnection, RedisError> {
+    /// The connection. Making one may take longer than the answer is waited for; it goes on then.
+    async fn connection(self: &Arc<Self>) -> Result<MultiplexedConnection, String> {
         if let Some(connection) = lock(&self.connection).take() {
             return Ok(connection);
         }
+        if self.connecting.swap(true, Ordering::AcqRel) {
+            return Err("still connecting".to_owned());
+        }
+        let connecting = Connecting(Arc::clone(self));
+        let made = tokio::spawn(async move {
+            let sentinel = &connecting.0;
+            let made = sentinel.open().await.map_err(|error| describe(&error));
+            *lock(&sentinel.connection) = made.clone().ok();
+            made
+        });
+        let made = made.await.map_err(|_| "the runtime has ended".to_owned())?;
+        drop(lock(&self.connection).take());
+        made
+    }
+
+    async fn open(&self) -> Result<MultiplexedConnection, RedisError> {
         let [known, nobody] = &self.clients;
-        match connect::open(known, PATIENCE).await {
-            Err(error)
-                if !error.is_io_error()
-                    && known.get_connection_info().redis_settings().password().is_some() =>
-            {
-                connect::open(nobody, PATIENCE).await
-            }
+        let named = known.get_connection_info().redis_settings().password().is_some();
+        match connect::open(known, self.timeout).await {
+            Err(error) if named && !error.is_io_error() => connect::open(nobody, self.timeout).await,
             result => result,
         }
+    }
+}
+
+/// The right to connect to a sentinel. Whoever drops it lets the next one try.
+struct Connecting(Arc<Sentinel>);
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.0.connecting.store(false, Ordering::Release);
     }
 }
 
@@ -269,7 +308,7 @@ mod tests {
             urls: vec![Secret("redis://u:p@a:1/3".into())],
             master: "m".into(),
         };
-        Sentinels::new(&servers).unwrap()
+        Sentinels::new(&servers, Duration::from_secs(1)).unwrap()
     }
 
     fn master(sentinels: &Sentinels) -> (String, u64) {
