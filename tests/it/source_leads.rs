@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use cache_core::{
-    CacheError, CacheManager, HealthStatus, cache_lead_data, cache_result, cache_search_results,
-    invalidate_cache,
+    CacheError, HealthStatus, cache_lead_data, cache_result, cache_search_results, invalidate_cache,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
