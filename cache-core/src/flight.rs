@@ -221,6 +221,11 @@ impl Flight {
     }
 
     /// Whether the token may stand in the shared tier. Of all who ask, one is told so.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.claimed.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn take_claimed(&self) -> bool {
         self.claimed.swap(false, Ordering::SeqCst)
     }

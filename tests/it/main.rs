@@ -28,4 +28,5 @@ mod source_responses;
 mod source_typed;
 mod staleness;
 mod tls;
+mod tracking;
 mod worker;

@@ -11,7 +11,7 @@ use crate::CacheError;
 /// The variables of the process, or of a test.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 32] = [
     "CACHE_ENABLED",
     "CACHE_BACKEND",
     "REDIS_URL",
@@ -29,6 +29,7 @@ const NAMES: [&str; 31] = [
     "CACHE_DEGRADED_TTL",
     "CACHE_LEASE",
     "CACHE_STALE_THROTTLE",
+    "CACHE_CLIENT_TRACKING",
     "CACHE_KEY_PREFIX",
     "CACHE_DEFAULT_TTL",
     "CACHE_TTL",
@@ -82,6 +83,7 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), CacheErro
         "REDIS_MODE" => settings.redis_mode = Some(mode(name, value)?),
         "REDIS_SENTINEL_MASTER" => settings.redis_sentinel_master = Some(value.to_owned()),
         "REDIS_MAX_CONNECTIONS" => settings.redis_max_connections = Some(count(name, value)?),
+        "CACHE_CLIENT_TRACKING" => settings.client_tracking = Some(boolean(name, value)?),
         "REDIS_TIMEOUT" => settings.redis_timeout = Some(ttl(name, value)?),
         "CACHE_OP_BUDGET" => settings.op_budget = Some(budget(name, value)?),
         "CACHE_MEMORY_TTL" => settings.memory_ttl = Some(ttl(name, value)?),

@@ -76,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) redis_mode: Option<RedisMode>,
     pub(crate) redis_sentinel_master: Option<String>,
     pub(crate) redis_max_connections: Option<usize>,
+    pub(crate) client_tracking: Option<bool>,
     pub(crate) redis_timeout: Option<Duration>,
     pub(crate) op_budget: Option<Duration>,
     pub(crate) memory_ttl: Option<Duration>,
@@ -127,6 +128,8 @@ pub(crate) struct RedisConfig {
     pub(crate) servers: Servers,
     pub(crate) max_connections: usize,
     pub(crate) timeout: Duration,
+    /// Whether the servers are to tell what other programs write.
+    pub(crate) tracking: bool,
 }
 
 impl Config {
@@ -162,6 +165,7 @@ impl Config {
             servers,
             max_connections: pick!(redis_max_connections).unwrap_or(10),
             timeout: pick!(redis_timeout).unwrap_or(Duration::from_secs(5)),
+            tracking: pick!(client_tracking).unwrap_or(false),
         });
         let remote = redis.is_some() || said.has_store;
         let backend = match said_backend.or(if own_redis || said.has_store {

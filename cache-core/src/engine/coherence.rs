@@ -67,6 +67,21 @@ impl Ears for Core {
         self.memory.drop_shared();
     }
 
+    fn written(&self, key: Option<&[u8]>) {
+        let Some(key) = key else {
+            self.subscribed();
+            return;
+        };
+        let key = key
+            .strip_prefix(self.prefix.as_bytes())
+            .and_then(|key| std::str::from_utf8(key).ok());
+        match key {
+            // Nonces of generations are written by processes that tell of it themselves, and by those that only ask.
+            Some(key) if !key.starts_with('%') => self.memory.drop_copy(self.memory.hash(key), key),
+            _ => {}
+        }
+    }
+
     fn missed(&self) {
         tracing::warn!("an invalidation of another process did not arrive; copies in memory are dropped");
         self.subscribed();

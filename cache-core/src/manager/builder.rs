@@ -50,6 +50,10 @@ impl CacheManagerBuilder {
         /// `CACHE_DEGRADED_TTL`: how long memory serves a copy while the channel of invalidations is lost; zero for not
         /// at all.
         degraded_ttl: Duration => degraded_ttl;
+        /// `CACHE_CLIENT_TRACKING`: whether Redis is to tell at once what other programs write under the prefix, so that
+        /// copies in memory go with a `DEL` by hand; off unless said. It costs a message to every process for each write of
+        /// any, and one further read for each load, as the server also tells a process of its own writes.
+        client_tracking: bool => client_tracking;
         /// `CACHE_LEASE`: how long a load that nobody polls holds its key.
         lease: Duration => lease;
         /// `CACHE_STALE_THROTTLE`: the time between two tries while something stale is served.

@@ -400,6 +400,28 @@ impl MemoryStore {
         entry.filter(|entry| entry.is_servable())
     }
 
+    /// Takes away the copy of what was written elsewhere. Loads that run may have read what was there before, so they are kept out
+    /// of memory. One that holds the key elsewhere can still be joined: whether its result counts is decided there.
+    #[cfg(feature = "redis")]
+    pub(crate) fn drop_copy(&self, hash: u64, key: &str) {
+        let mut shard = self.write_shard(hash);
+        for flight in shard.flights.iter_hash(hash).filter(|flight| *flight.key == *key) {
+            flight.mute();
+            if !flight.is_claimed() {
+                flight.close();
+            }
+        }
+        let is_copy = shard.find(hash, key.as_bytes()).is_some_and(|entry| !entry.local);
+        if !is_copy {
+            return;
+        }
+        let before = (shard.entries.len(), shard.bytes);
+        let entry = shard.remove(hash, key);
+        self.account(before, &shard);
+        drop(shard);
+        self.bury(entry.into_iter().collect());
+    }
+
     /// Takes away the entries whose keys match a pattern, and keeps running loads of such keys out.
     pub(crate) fn remove_matching(&self, pattern: &str) -> Vec<Arc<Entry>> {
         let prefix = glob::literal_prefix(pattern);

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, Value,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    RedisError, Value,
 };
 
 use super::link::{Link, Place, ServerFacts, State, describe, lock};
 use super::sentinel::{self, Sentinels};
+use super::tracking::Tracking;
 use crate::config::{Secret, redact};
 use crate::{CacheError, clock};
 
@@ -91,10 +93,36 @@ pub(super) fn client(info: ConnectionInfo) -> Result<Client, CacheError> {
 
 /// A connection, made within `limit`.
 pub(super) async fn open(client: &Client, limit: Duration) -> Result<MultiplexedConnection, RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(limit))
-        .set_response_timeout(None);
+    let config = within(limit);
     client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+fn within(limit: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(limit))
+        .set_response_timeout(None)
+}
+
+/// A connection over which the server also tells what others write, made within `limit`.
+async fn open_tracked(
+    client: &Client,
+    limit: Duration,
+    tracking: &Arc<Tracking>,
+) -> Result<MultiplexedConnection, RedisError> {
+    let info = client.get_connection_info().clone();
+    // Only the later protocol has a place for what is no reply.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    let told = Arc::clone(tracking);
+    let config = within(limit).set_push_sender(move |push| {
+        told.pushed(push);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    let client = Client::open(info.set_redis_settings(settings))?;
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
+    tracking.begin(&mut connection).await?;
+    Ok(connection)
 }
 
 impl Target {
@@ -155,6 +183,29 @@ impl Link {
         }
     }
 
+    /// Connects. A server that does not track is used all the same; it is as if the channel were lost.
+    async fn open(&self, client: &Client, limit: Duration) -> Result<MultiplexedConnection, RedisError> {
+        self.tracked.store(false, Ordering::SeqCst);
+        let Some(tracking) = &self.tracking else {
+            return open(client, limit).await;
+        };
+        match open_tracked(client, limit, tracking).await {
+            Ok(connection) => {
+                self.tracked.store(true, Ordering::SeqCst);
+                Ok(connection)
+            }
+            Err(error) if error.is_io_error() => Err(error),
+            Err(error) => {
+                let connection = open(client, limit).await?;
+                tracing::warn!(
+                    reason = describe(&error),
+                    "the server does not track what its clients hold; copies in memory are held for a short time only"
+                );
+                Ok(connection)
+            }
+        }
+    }
+
     /// Connects, and asks the server who it is.
     async fn greet(
         &self,
@@ -162,7 +213,7 @@ impl Link {
         limit: Duration,
         must_be_master: bool,
     ) -> Result<MultiplexedConnection, RedisError> {
-        let mut connection = open(client, limit).await?;
+        let mut connection = self.open(client, limit).await?;
         let asked = std::time::Instant::now();
         redis::cmd("PING").query_async::<Value>(&mut connection).await?;
         let latency = asked.elapsed();
@@ -306,6 +357,9 @@ impl Link {
             };
         }
         *lock(&self.misfit) = misfit;
+        if let Some(tracking) = &self.tracking {
+            tracking.interrupted();
+        }
         self.changed.notify_waiters();
     }
 }

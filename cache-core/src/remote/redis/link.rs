@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::connect::Target;
 use super::gather::Gather;
 use super::script::Step;
+use super::tracking::Tracking;
 use crate::clock;
 use crate::remote::{Budget, Unavailable};
 
@@ -56,6 +57,10 @@ pub(crate) struct Link {
     pub(super) target: Target,
     pub(super) place: Mutex<Place>,
     pub(super) timeout: Duration,
+    /// What is told of the writes of other programs.
+    pub(super) tracking: Option<Arc<Tracking>>,
+    /// Whether the server has said that it tells.
+    pub(super) tracked: AtomicBool,
     pub(super) state: RwLock<State>,
     pub(super) epochs: AtomicU64,
     pub(super) strikes: AtomicU32,
@@ -90,11 +95,13 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Link {
-    pub(super) fn new(target: Target, timeout: Duration) -> Arc<Self> {
+    pub(super) fn new(target: Target, timeout: Duration, tracking: Option<Arc<Tracking>>) -> Arc<Self> {
         Arc::new(Self {
             place: Mutex::new(target.place()),
             target,
             timeout,
+            tracking,
+            tracked: AtomicBool::new(false),
             state: RwLock::new(State::Starting),
             epochs: AtomicU64::new(0),
             strikes: AtomicU32::new(0),
@@ -147,6 +154,11 @@ impl Link {
         if matches!(*state, State::Up { .. }) {
             *state = State::Starting;
         }
+    }
+
+    /// Whether the server tells of the writes of other programs.
+    pub(super) fn is_tracked(&self) -> bool {
+        self.is_up() && self.tracked.load(Ordering::SeqCst)
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -362,6 +374,9 @@ impl Link {
             "Redis is gone; the cache goes on without it"
         );
         lock(&self.facts).last_error = Some(reason.to_owned());
+        if let Some(tracking) = &self.tracking {
+            tracking.interrupted();
+        }
         self.changed.notify_waiters();
         self.wake();
     }

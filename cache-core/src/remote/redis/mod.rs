@@ -12,6 +12,7 @@ mod scan;
 mod script;
 mod sentinel;
 mod slot;
+mod tracking;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +76,7 @@ impl RedisTier {
         degraded_ttl: Duration,
     ) -> Result<Self, CacheError> {
         Ok(Self {
-            nodes: Arc::new(Nodes::new(config)?),
+            nodes: Arc::new(Nodes::new(config, prefix)?),
             channel: Arc::new(Channel::new(prefix, degraded_ttl)),
         })
     }

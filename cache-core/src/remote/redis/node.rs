@@ -9,6 +9,7 @@ use redis::Client;
 use super::connect::Target;
 use super::link::Link;
 use super::sentinel::Sentinels;
+use super::tracking::Tracking;
 
 /// What commands travel on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +21,14 @@ pub(super) enum Lane {
 }
 
 /// How servers are connected to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Manner {
     /// How long connecting may take.
     pub(super) timeout: Duration,
     /// Whether a second connection is allowed.
     pub(super) two: bool,
+    /// What is told of the writes of other programs.
+    pub(super) tracking: Option<Arc<Tracking>>,
 }
 
 /// Which server it is.
@@ -59,7 +62,7 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn new(which: Which, manner: Manner) -> Arc<Self> {
         Arc::new(Self {
-            link: Link::new(which.target(true), manner.timeout),
+            link: Link::new(which.target(true), manner.timeout, manner.tracking.clone()),
             bulk: OnceLock::new(),
             beside: AtomicU64::new(0),
             which,
@@ -80,7 +83,7 @@ impl Node {
         };
         let bulk = self
             .bulk
-            .get_or_init(|| Link::new(self.which.target(false), self.manner.timeout));
+            .get_or_init(|| Link::new(self.which.target(false), self.manner.timeout, None));
         // What took the first connection away has most likely taken this one too, though nobody has noticed.
         if self.beside.swap(epoch, Ordering::Relaxed) != epoch {
             bulk.restart();

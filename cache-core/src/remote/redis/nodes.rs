@@ -15,11 +15,15 @@ use super::node::{Lane, Manner, Node, Which};
 use super::script::Step;
 use super::sentinel::Sentinels;
 use super::slot;
+use super::tracking::Tracking;
 use crate::CacheError;
 use crate::config::{RedisConfig, RedisMode};
 use crate::remote::{Budget, NodeFacts, Unavailable};
 
-pub(crate) struct Nodes(Layout);
+pub(crate) struct Nodes {
+    layout: Layout,
+    tracking: Option<Arc<Tracking>>,
+}
 
 enum Layout {
     One(Arc<Node>),
@@ -41,13 +45,15 @@ impl fmt::Debug for Nodes {
 }
 
 impl Nodes {
-    pub(super) fn new(config: &RedisConfig) -> Result<Self, CacheError> {
+    pub(super) fn new(config: &RedisConfig, prefix: &str) -> Result<Self, CacheError> {
+        let tracking = config.tracking.then(|| Arc::new(Tracking::new(prefix)));
         let manner = Manner {
             timeout: config.timeout,
             two: config.max_connections > 1,
+            tracking: tracking.clone(),
         };
         let servers = &config.servers;
-        Ok(Self(match servers.mode {
+        let layout = match servers.mode {
             RedisMode::Cluster => Layout::Many(Cluster::new(&servers.urls, manner)?),
             RedisMode::Sentinel => Layout::One(Node::new(
                 Which::MasterOf(Sentinels::new(servers, config.timeout)?),
@@ -60,17 +66,18 @@ impl Nodes {
                 let client = connect::client(connect::parse(url)?)?;
                 Layout::One(Node::new(Which::At(Arc::new(client)), manner))
             }
-        }))
+        };
+        Ok(Self { layout, tracking })
     }
 
     /// Whether keys of one command have to be in one slot.
     pub(super) fn are_many(&self) -> bool {
-        matches!(self.0, Layout::Many(_))
+        matches!(self.layout, Layout::Many(_))
     }
 
     /// The servers that have keys.
     pub(super) fn all(&self) -> Vec<Arc<Node>> {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => vec![Arc::clone(node)],
             Layout::Many(cluster) => cluster.nodes(),
         }
@@ -78,7 +85,7 @@ impl Nodes {
 
     /// What is under a key. Reads of one server may ride together.
     pub(super) async fn read(&self, key: &str, budget: &mut Budget) -> Result<Value, Unavailable> {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => node.link.read(key, budget).await,
             Layout::Many(cluster) => cluster.send(key, redis::cmd("GET").arg(key), budget).await,
         }
@@ -91,7 +98,7 @@ impl Nodes {
         command: &Cmd,
         budget: &mut Budget,
     ) -> Result<Value, Unavailable> {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => accepted(node.link.ask(command, budget).await?),
             Layout::Many(cluster) => cluster.send(key, command, budget).await,
         }
@@ -104,7 +111,7 @@ impl Nodes {
         lane: Lane,
         budget: &mut Budget,
     ) -> Vec<Result<Value, Unavailable>> {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => {
                 let all: Vec<&Step> = steps.iter().collect();
                 match node.lane(lane).run(&all, false, budget).await {
@@ -130,7 +137,7 @@ impl Nodes {
         commands: &Pipeline,
         budget: &mut Budget,
     ) -> Result<Vec<Reply>, Unavailable> {
-        let node = match &self.0 {
+        let node = match &self.layout {
             Layout::One(node) => Arc::clone(node),
             Layout::Many(cluster) => {
                 let Some(node) = cluster.any() else {
@@ -144,7 +151,7 @@ impl Nodes {
     }
 
     fn node_of(&self, key: &str) -> Option<Arc<Node>> {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => Some(Arc::clone(node)),
             Layout::Many(cluster) => cluster.node_of(slot::of(key.as_bytes())),
         }
@@ -152,7 +159,7 @@ impl Nodes {
 
     /// The time of the server that has a key, in milliseconds since 1970, as far as it is known.
     pub(super) fn now(&self, key: impl FnOnce() -> String) -> u64 {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => node.link.now(),
             Layout::Many(cluster) => cluster
                 .node_of(slot::of(key().as_bytes()))
@@ -162,7 +169,7 @@ impl Nodes {
 
     /// Which runs of which servers these keys are on; 0 when they do not say.
     pub(super) fn origin(&self, keys: impl Iterator<Item = String>) -> u64 {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => node.link.origin(),
             Layout::Many(cluster) => {
                 let mut runs: Vec<u64> = keys
@@ -179,7 +186,7 @@ impl Nodes {
 
     /// Whether some server can be asked.
     pub(crate) fn is_up(&self) -> bool {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => node.link.is_up(),
             Layout::Many(cluster) => cluster.any().is_some(),
         }
@@ -192,7 +199,7 @@ impl Nodes {
 
     /// Waits until the first attempt to connect is over.
     pub(super) async fn first_attempt(&self) -> Result<(), CacheError> {
-        let misfit = match &self.0 {
+        let misfit = match &self.layout {
             Layout::One(node) => node.link.first_attempt().await,
             Layout::Many(cluster) => cluster.first_attempt().await,
         };
@@ -214,7 +221,7 @@ impl Nodes {
             }
         }))
         .await;
-        let failure = match &self.0 {
+        let failure = match &self.layout {
             Layout::One(_) => None,
             Layout::Many(cluster) => cluster.failure(),
         };
@@ -223,7 +230,7 @@ impl Nodes {
 
     /// Whether keys are on their way from one server to another.
     pub(super) async fn move_slots(&self, limit: Duration) -> Result<bool, Unavailable> {
-        let Layout::Many(cluster) = &self.0 else {
+        let Layout::Many(cluster) = &self.layout else {
             return Ok(false);
         };
         let nodes = cluster.nodes();
@@ -242,9 +249,20 @@ impl Nodes {
         Ok(answers?.contains(&true))
     }
 
+    /// What tells of the writes of other programs, if it is to.
+    pub(super) fn tracking(&self) -> Option<&Arc<Tracking>> {
+        self.tracking.as_ref()
+    }
+
+    /// Whether all servers tell of the writes of other programs.
+    pub(super) fn are_tracked(&self) -> bool {
+        let nodes = self.all();
+        !nodes.is_empty() && nodes.iter().all(|node| node.link.is_tracked())
+    }
+
     /// Where to listen to what any server publishes: nowhere while there is none.
     pub(super) fn post(&self) -> Option<Post> {
-        let node = match &self.0 {
+        let node = match &self.layout {
             Layout::One(node) => Arc::clone(node),
             Layout::Many(cluster) => cluster.any()?,
         };
@@ -260,7 +278,7 @@ impl Nodes {
     pub(super) async fn end_of(&self, post: &Post) {
         let stands = || {
             post.link.number() == post.number
-                && match &self.0 {
+                && match &self.layout {
                     Layout::One(_) => true,
                     Layout::Many(cluster) => !post.link.is_down() && cluster.has(&post.link),
                 }
@@ -277,21 +295,21 @@ impl Nodes {
 
     /// Waits until a server can be asked, for `limit` at most.
     pub(super) async fn wait_until_up(&self, limit: Duration) -> bool {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => node.link.wait_until_up(limit).await,
             Layout::Many(cluster) => cluster.wait_until_up(limit).await,
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => node.link.is_closed(),
             Layout::Many(cluster) => cluster.is_closed(),
         }
     }
 
     pub(super) fn close(&self) {
-        match &self.0 {
+        match &self.layout {
             Layout::One(node) => node.close(),
             Layout::Many(cluster) => cluster.close(),
         }

@@ -7,6 +7,7 @@ mod beat;
 mod message;
 mod senders;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::Notify;
 
 use super::nodes::Nodes;
+use super::tracking::Written;
 use crate::clock;
 use crate::config::duration::millis;
 use crate::remote::News;
@@ -37,6 +39,8 @@ pub(crate) trait Ears: Send + Sync + 'static {
     fn subscribed(&self);
     /// A message was missed, though the channel stands.
     fn missed(&self);
+    /// Another program has written what is under this key, the prefix included, or all of it.
+    fn written(&self, key: Option<&[u8]>);
 }
 
 /// The listener of one manager.
@@ -179,6 +183,15 @@ impl<E: Ears> Listening<E> {
     async fn session(&self, nodes: &Arc<Nodes>) -> Option<()> {
         let channel = &self.channel;
         let begun = clock::now();
+        let tracking = nodes.tracking();
+        let epoch = tracking.map_or(0, |tracking| tracking.epoch());
+        if tracking.is_some() && !nodes.are_tracked() {
+            return None;
+        }
+        let mut written = match tracking {
+            Some(tracking) => Some(tracking.inbox.lock().await),
+            None => None,
+        };
         let post = nodes.post()?;
         let pubsub = tokio::time::timeout(PATIENCE, post.client.get_async_pubsub())
             .await
@@ -202,11 +215,32 @@ impl<E: Ears> Listening<E> {
         channel.changed.notify_waiters();
         let beats = Beats::start(channel, nodes, echoes);
         let mut senders = Senders::default();
-        let mut ended = std::pin::pin!(nodes.end_of(&post));
+        let interrupted = async {
+            match tracking {
+                Some(tracking) => tracking.interruption(epoch).await,
+                None => std::future::pending().await,
+            }
+        };
+        let (ended, interrupted) = (pin!(nodes.end_of(&post)), pin!(interrupted));
+        let mut over = select(ended, interrupted);
         loop {
-            let next = std::pin::pin!(tokio::time::timeout(channel.pace, stream.next()));
-            let next = match select(next, ended.as_mut()).await {
-                Either::Left((next, _)) => next,
+            let next = pin!(tokio::time::timeout(channel.pace, stream.next()));
+            let told = pin!(async {
+                match &mut written {
+                    Some(written) => written.recv().await,
+                    None => std::future::pending().await,
+                }
+            });
+            let next = match select(select(next, told), &mut over).await {
+                Either::Left((Either::Left((next, _)), _)) => next,
+                Either::Left((Either::Right((written, _)), _)) => {
+                    let ears = self.ears.upgrade()?;
+                    match written? {
+                        Written::Key(key) => ears.written(Some(&key)),
+                        Written::Everything => ears.written(None),
+                    }
+                    continue;
+                }
                 Either::Right(_) => return None,
             };
             match next {

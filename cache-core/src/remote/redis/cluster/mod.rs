@@ -285,7 +285,7 @@ impl Cluster {
             return None;
         }
         let client = connect::client(moved_to(&self.template, host, port)).ok()?;
-        Some(Node::new(Which::At(Arc::new(client)), self.manner))
+        Some(Node::new(Which::At(Arc::new(client)), self.manner.clone()))
     }
 
     /// Looks at the map if a node cannot be asked: another one may have taken its place.
