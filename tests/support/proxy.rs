@@ -40,7 +40,15 @@ struct Shared {
 struct Connection {
     client: TcpStream,
     server: TcpStream,
-    swallows: Arc<AtomicBool>,
+    says: Arc<Says>,
+}
+
+/// What is known of a connection by what went over it, and what becomes of it.
+#[derive(Debug, Default)]
+struct Says {
+    swallows: AtomicBool,
+    /// Whether the client has subscribed to something.
+    listens: AtomicBool,
 }
 
 impl Proxy {
@@ -66,7 +74,16 @@ impl Proxy {
     /// Has the connections that there are swallow what is sent, in both directions and for ever.
     pub fn swallow(&self) {
         for connection in self.shared.connections().values() {
-            connection.swallows.store(true, SeqCst);
+            connection.says.swallows.store(true, SeqCst);
+        }
+    }
+
+    /// Has the connections that clients listen on swallow what is sent, while commands go on over the others.
+    pub fn swallow_news(&self) {
+        for connection in self.shared.connections().values() {
+            if connection.says.listens.load(SeqCst) {
+                connection.says.swallows.store(true, SeqCst);
+            }
         }
     }
 
@@ -79,7 +96,7 @@ impl Proxy {
     /// Ends what the server says on the connections that there are; what the client says is swallowed.
     pub fn half_close(&self) {
         for connection in self.shared.connections().values() {
-            connection.swallows.store(true, SeqCst);
+            connection.says.swallows.store(true, SeqCst);
             let _ = connection.client.shutdown(Shutdown::Write);
         }
     }
@@ -152,38 +169,43 @@ impl Shared {
         client.set_nodelay(true)?;
         let server = TcpStream::connect(("127.0.0.1", self.target))?;
         server.set_nodelay(true)?;
-        let swallows = Arc::new(AtomicBool::new(self.swallows_new.load(SeqCst)));
+        let says = Arc::new(Says::default());
+        says.swallows.store(self.swallows_new.load(SeqCst), SeqCst);
         let number = self.next.fetch_add(1, SeqCst);
         let connection = Connection {
             client: client.try_clone()?,
             server: server.try_clone()?,
-            swallows: Arc::clone(&swallows),
+            says: Arc::clone(&says),
         };
         self.connections().insert(number, connection);
         let ways = [(client.try_clone()?, server.try_clone()?), (server, client)];
         for (from, to) in ways {
-            let (shared, swallows) = (Arc::clone(self), Arc::clone(&swallows));
+            let (shared, says) = (Arc::clone(self), Arc::clone(&says));
             thread::spawn(move || {
-                shared.pump(from, to, &swallows);
+                shared.pump(from, to, &says);
                 shared.connections().remove(&number);
             });
         }
         Ok(())
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, swallows: &AtomicBool) {
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, says: &Says) {
         let mut piece = vec![0; 65_536];
         while let Ok(length @ 1..) = from.read(&mut piece) {
             let delay = self.delay.load(SeqCst);
             if delay > 0 {
                 thread::sleep(Duration::from_micros(delay));
             }
-            if !swallows.load(SeqCst) && to.write_all(&piece[..length]).is_err() {
+            // Servers never say the command itself.
+            if piece[..length].windows(9).any(|word| word == b"SUBSCRIBE") {
+                says.listens.store(true, SeqCst);
+            }
+            if !says.swallows.load(SeqCst) && to.write_all(&piece[..length]).is_err() {
                 break;
             }
         }
         // One side that is gone is told to the other, unless nothing is told any more.
-        if !swallows.load(SeqCst) {
+        if !says.swallows.load(SeqCst) {
             let _ = to.shutdown(Shutdown::Both);
             let _ = from.shutdown(Shutdown::Both);
         }

@@ -81,6 +81,11 @@ pub(crate) const FAULTS: &[Fault] = &[
         |scene| scene.proxies.iter().for_each(|proxy| proxy.swallow_all()),
         heal,
     )),
+    again(
+        "connections of the channel swallow",
+        |scene| scene.proxies.iter().for_each(|proxy| proxy.swallow_news()),
+        NOTHING,
+    ),
     fault(
         "one process cut off",
         |scene| scene.proxies[0].swallow_all(),
@@ -150,6 +155,11 @@ pub(crate) const FAULTS: &[Fault] = &[
     again(
         "a process killed and replaced",
         |scene| scene.start_worker(1),
+        NOTHING,
+    ),
+    again(
+        "a process stopped (SIGSTOP, 1.5 s)",
+        |scene| scene.stop_worker(1, Duration::from_millis(1500)),
         NOTHING,
     ),
 ];

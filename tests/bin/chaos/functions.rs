@@ -12,7 +12,10 @@ use crate::truth::{Mark, Truth, Versions};
 /// The functions, by the namespaces of their keys.
 pub(crate) const FUNCTIONS: [&str; 6] = ["item", "tagged", "flaky", "ahead", "soon", "fetch"];
 /// The keys of each function.
-pub(crate) const IDS: usize = 16;
+pub(crate) const IDS: usize = 48;
+/// Those of them that are changed often, so that loads and invalidations meet; copies of the others live long enough to
+/// become too old.
+const HOT: usize = 6;
 pub(crate) const KEYS: usize = FUNCTIONS.len() * IDS;
 const CITIES: usize = 4;
 const TAGGED: usize = 1;
@@ -160,16 +163,18 @@ pub(crate) enum Change {
 impl Change {
     pub(crate) fn any() -> Self {
         let function = random(FUNCTIONS.len());
-        match random(100) {
-            0..35 => Self::Delete(random(KEYS)),
-            35..70 => Self::Attribute(random(KEYS)),
-            70..76 => Self::DeleteMany(function),
-            76..81 => Self::Tag(random(CITIES)),
-            81..86 => Self::TagAttribute(random(CITIES)),
-            86..90 => Self::Function(random(FETCH)),
-            90..93 => Self::Namespace(function),
-            93..96 => Self::Pattern(function),
-            96..99 => Self::Part(function),
+        let id = random(if random(2) == 0 { HOT } else { IDS });
+        let key = key_of(function, id);
+        match random(1000) {
+            0..470 => Self::Delete(key),
+            470..940 => Self::Attribute(key),
+            940..960 => Self::DeleteMany(function),
+            960..968 => Self::Tag(random(CITIES)),
+            968..976 => Self::TagAttribute(random(CITIES)),
+            976..982 => Self::Function(random(FETCH)),
+            982..987 => Self::Namespace(function),
+            987..992 => Self::Pattern(function),
+            992..998 => Self::Part(function),
             _ => Self::Clear,
         }
     }
@@ -179,7 +184,7 @@ impl Change {
         let all = |function: usize| key_of(function, 0)..key_of(function, IDS);
         match self {
             Self::Delete(key) | Self::Attribute(key) => vec![key],
-            Self::DeleteMany(function) => all(function).step_by(3).collect(),
+            Self::DeleteMany(function) => all(function).step_by(7).collect(),
             Self::Tag(city) | Self::TagAttribute(city) => [TAGGED, FETCH]
                 .into_iter()
                 .flat_map(all)
@@ -188,7 +193,9 @@ impl Change {
             Self::Function(function) | Self::Namespace(function) | Self::Pattern(function) => {
                 all(function).collect()
             }
-            Self::Part(function) => all(function).filter(|key| key % IDS >= 10).collect(),
+            Self::Part(function) => all(function)
+                .filter(|key| (10..20).contains(&(key % IDS)))
+                .collect(),
             Self::Clear => (0..KEYS).collect(),
         }
     }

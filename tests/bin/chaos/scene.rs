@@ -125,6 +125,15 @@ impl Scene {
         *self.workers[writer].borrow_mut() = None;
     }
 
+    /// Stops a worker for a while, as a machine does that is suspended or has no memory left.
+    pub(crate) fn stop_worker(&self, writer: usize, time: Duration) {
+        if let Some(worker) = &*self.workers[writer].borrow() {
+            worker.signal("STOP");
+            std::thread::sleep(time);
+            worker.signal("CONT");
+        }
+    }
+
     /// Gives all workers an order, and gives their answers, each behind this word.
     pub(crate) fn ask(&self, order: &str, answer: &str) -> Vec<String> {
         if order.starts_with("stage") {
@@ -233,6 +242,14 @@ impl Worker {
 
     fn say(&self, order: &str) {
         writeln!(self.input.lock().expect("not poisoned"), "{order}").expect("the worker listens");
+    }
+
+    fn signal(&self, name: &str) {
+        let mut command = Command::new("kill");
+        let status = command
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "`kill -{name}`");
     }
 
     fn heard(&self, word: &str) -> Option<String> {

@@ -1,7 +1,6 @@
 //! A process under load: tasks that read and tasks that change, and each value held against what is known.
 //! Orders come in on stdin, one a line; what happens goes out on stdout. It ends with its stdin.
 
-use std::collections::HashSet;
 use std::io::{BufRead, Write};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use cache_core::{BackendMode, CacheManager, HealthStatus};
 use tokio::io::AsyncBufReadExt;
+use tokio::task::JoinSet;
 
 use crate::functions::{Change, IDS, KEYS, TRUTH, Value, call, is_slow, may_fail, random, text_of};
 use crate::row::Live;
@@ -154,7 +154,7 @@ async fn read_one(cache: &CacheManager) {
             row.took(started.elapsed());
         }
         1 => {
-            let keys: Vec<usize> = (key / IDS * IDS..(key / IDS + 1) * IDS).step_by(5).collect();
+            let keys: Vec<usize> = (key / IDS * IDS..(key / IDS + 1) * IDS).step_by(9).collect();
             let before: Vec<Before> = keys.iter().map(|key| Before::a_call_of(*key)).collect();
             let texts: Vec<String> = keys.iter().map(|key| text_of(*key)).collect();
             let values = cache.get_many::<Value>(&texts).await;
@@ -268,29 +268,38 @@ async fn take_over(cache: &CacheManager) {
 
 /// Looks at each key here, and in Redis as a process would that has just been started. Gives those that are older than what
 /// was marked.
-async fn check(cache: &CacheManager) -> HashSet<String> {
+async fn check(cache: &CacheManager) -> Vec<String> {
     let builder = CacheManager::builder().backend(BackendMode::Redis);
     let fresh = builder.build().await.expect("a cache");
-    let mut old = HashSet::new();
+    let mut looks = JoinSet::new();
     for key in 0..KEYS {
-        let floor = MARKED.lock().expect("not poisoned")[key];
-        let text = text_of(key);
-        let mut values = vec![("Redis", fresh.get::<Value>(&text).await)];
-        values.push(("the manager", cache.get::<Value>(&text).await));
-        values.push(("the function", call(cache, key).await.ok()));
-        for (whose, value) in values {
-            let Some(value) = value else { continue };
-            for part in 0..WRITERS {
-                let (version, least) = (value.versions[part], floor[part]);
-                if version < least {
-                    old.insert(format!(
-                        "{text} by {whose}: {version} of writer {part}, who is at {least}"
-                    ));
-                }
+        looks.spawn(look(cache.clone(), fresh.clone(), key));
+    }
+    let old = looks.join_all().await.into_iter().flatten().collect();
+    fresh.close().await;
+    old
+}
+
+async fn look(cache: CacheManager, fresh: CacheManager, key: usize) -> Vec<String> {
+    let floor = MARKED.lock().expect("not poisoned")[key];
+    let text = text_of(key);
+    let values = [
+        ("Redis", fresh.get::<Value>(&text).await),
+        ("the manager", cache.get::<Value>(&text).await),
+        ("the function", call(&cache, key).await.ok()),
+    ];
+    let mut old = Vec::new();
+    for (whose, value) in values {
+        let Some(value) = value else { continue };
+        for part in 0..WRITERS {
+            let (version, least) = (value.versions[part], floor[part]);
+            if version < least {
+                old.push(format!(
+                    "{text} by {whose}: {version} of writer {part}, who is at {least}"
+                ));
             }
         }
     }
-    fresh.close().await;
     old
 }
 
@@ -350,8 +359,7 @@ async fn obey(cache: &CacheManager, order: &str) {
         }
         ["check"] => {
             let old = check(cache).await;
-            let list: Vec<String> = old.into_iter().collect();
-            say(&format!("checked {} {}", list.len(), list.join("; ")));
+            say(&format!("checked {} {}", old.len(), old.join("; ")));
         }
         _ => say(&format!("unknown order `{order}`")),
     }
@@ -369,7 +377,7 @@ async fn work() {
         });
     }
     for _ in 0..CHANGERS {
-        go_on(&cache, 1, Duration::from_millis(20), |cache| async move {
+        go_on(&cache, 1, Duration::from_millis(40), |cache| async move {
             change_one(&cache).await
         });
     }
