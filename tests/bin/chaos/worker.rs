@@ -20,6 +20,8 @@ const CHANGERS: usize = 2;
 pub(crate) const MOST_ROWS: usize = 64;
 /// A call that takes longer has failed.
 const HANGS: Duration = Duration::from_secs(20);
+/// When an invalidation has not reached Redis for so long, that is told.
+const LATE: Duration = Duration::from_secs(1);
 
 static WRITER: OnceLock<usize> = OnceLock::new();
 static ROWS: LazyLock<Vec<Live>> = LazyLock::new(|| (0..MOST_ROWS).map(|_| Live::default()).collect());
@@ -27,6 +29,8 @@ static ROW: AtomicUsize = AtomicUsize::new(0);
 /// In microseconds: how old a value may be that another process has invalidated, counted from when Redis had taken it, and
 /// from when the call that did it had returned. 0 for no bound.
 static BOUND: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+/// Since when the bounds hold.
+static STAGED: AtomicU64 = AtomicU64::new(0);
 /// What was invalidated here, so that nothing older is read here again.
 static FLOOR: [AtomicU64; KEYS] = [const { AtomicU64::new(0) }; KEYS];
 /// What was invalidated here and may still have to be sent.
@@ -79,6 +83,7 @@ struct Before {
     floor: u64,
     row: usize,
     bounds: [u64; 2],
+    staged: u64,
 }
 
 impl Before {
@@ -87,6 +92,7 @@ impl Before {
             floor: FLOOR[key].load(SeqCst),
             row: ROW.load(SeqCst),
             bounds: [BOUND[0].load(SeqCst), BOUND[1].load(SeqCst)],
+            staged: STAGED.load(SeqCst),
             at: now(),
         }
     }
@@ -123,7 +129,12 @@ impl Before {
                 if matches!(mark, Mark::Returned) && part != writer() {
                     row.behind(age);
                 }
-                if bound > 0 && age > bound {
+                // What waited to be sent when Redis went could be read from it until then.
+                let judged = match mark {
+                    Mark::Returned => age.min(self.at.saturating_sub(self.staged)),
+                    _ => age,
+                };
+                if bound > 0 && judged > bound {
                     let kind = if matches!(mark, Mark::Told) {
                         "told"
                     } else {
@@ -210,21 +221,24 @@ fn returned(made: Vec<(usize, u64)>) {
     UNTOLD.lock().expect("not poisoned").extend(made);
 }
 
-async fn is_nothing_pending(cache: &CacheManager) -> bool {
-    cache.health().await.pending_invalidations == 0
-}
-
 /// Tells of what has returned once Redis has taken it.
 async fn tell(cache: CacheManager) {
+    let (mut since, mut late) = (Instant::now(), LATE);
     loop {
         let untold = std::mem::take(&mut *UNTOLD.lock().expect("not poisoned"));
         if !untold.is_empty() {
-            if is_nothing_pending(&cache).await {
+            let health = cache.health().await;
+            if health.pending_invalidations == 0 {
+                (since, late) = (Instant::now(), LATE);
                 let at = now();
                 for (key, version) in untold {
                     TRUTH.mark(key, writer(), version, Mark::Told, at);
                 }
             } else {
+                if since.elapsed() > late {
+                    late += LATE;
+                    say(&format!("late {} ms {health:?}", since.elapsed().as_millis()));
+                }
                 UNTOLD.lock().expect("not poisoned").extend(untold);
             }
         }
@@ -331,6 +345,7 @@ fn stage(words: &[&str]) {
     ROW.store(number(1) as usize, SeqCst);
     BOUND[0].store(number(2) * 1000, SeqCst);
     BOUND[1].store(number(3) * 1000, SeqCst);
+    STAGED.store(now(), SeqCst);
 }
 
 async fn obey(cache: &CacheManager, order: &str) {
@@ -399,10 +414,10 @@ async fn work() {
 /// The process of one writer.
 pub(crate) fn run(writer: usize) {
     WRITER.set(writer).expect("set once");
-    let order = std::env::var("CHAOS_STAGE").expect("a stage");
-    stage(&order.split(' ').collect::<Vec<_>>());
     count_panics();
     learn_the_time();
+    let order = std::env::var("CHAOS_STAGE").expect("a stage");
+    stage(&order.split(' ').collect::<Vec<_>>());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
