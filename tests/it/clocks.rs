@@ -1,73 +1,23 @@
-//! Processes whose wall clocks differ (contract, section 7: G6). The clock of a worker is moved by a library that is
-//! loaded before the system's own.
+//! Processes whose wall clocks differ (contract, section 7: G6). The clock of a worker is moved by `tests::Clock`.
 
 #![cfg(target_os = "linux")]
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
-use tests::{shared, unique_prefix};
+use tests::{Clock, shared};
 
 use crate::worker::{Crew, Worker, until};
 
 const DAY: i64 = 86_400;
 
-/// A wall clock that is moved while somebody uses it.
-struct Clock {
-    folder: PathBuf,
-}
-
-impl Clock {
-    fn new(seconds: i64) -> Self {
-        let folder = std::env::temp_dir().join(unique_prefix());
-        std::fs::create_dir(&folder).expect("a folder");
-        let clock = Self { folder };
-        clock.set(seconds);
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/support/clock.c");
-        // The compiler's driver is there wherever Rust programs are linked.
-        let status = Command::new("cc")
-            .args(["-shared", "-fPIC", "-o"])
-            .arg(clock.library())
-            .arg(source)
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "`cc` makes a library"
-        );
-        clock
-    }
-
-    fn set(&self, seconds: i64) {
-        // A reader finds one number or the other.
-        let (file, next) = (self.file(), self.folder.join("next"));
-        std::fs::write(&next, seconds.to_string()).expect("a file");
-        std::fs::rename(next, file).expect("a file");
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.join("shift")
-    }
-
-    fn library(&self) -> PathBuf {
-        self.folder.join("clock.so")
-    }
-
-    /// A process that lives by this clock.
-    fn worker(&self, crew: &Crew<'_>, name: &str) -> Worker {
-        let (library, file) = (self.library(), self.file());
-        let variables = [
-            ("LD_PRELOAD", library.to_str().expect("text")),
-            ("SHIFT_FILE", file.to_str().expect("text")),
-        ];
-        crew.worker_with(name, &variables)
-    }
-}
-
-impl Drop for Clock {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
+/// A process that lives by this clock.
+fn worker(clock: &Clock, crew: &Crew<'_>, name: &str) -> Worker {
+    let [(preload, library), (shift, file)] = clock.variables();
+    let variables = [
+        (preload, library.to_str().expect("text")),
+        (shift, file.to_str().expect("text")),
+    ];
+    crew.worker_with(name, &variables)
 }
 
 fn seconds(text: &str) -> i64 {
@@ -80,7 +30,7 @@ fn g6_a_process_whose_clock_is_a_day_off_shares_entries_for_their_ttl() {
     for shift in [-DAY, DAY] {
         let crew = Crew::of(shared(), &[]);
         let clock = Clock::new(shift);
-        let (off, right) = (clock.worker(&crew, "off"), crew.worker("right"));
+        let (off, right) = (worker(&clock, &crew, "off"), crew.worker("right"));
         let now: i64 = off.ask("wall").parse().expect("a number");
         let ours: i64 = right.ask("wall").parse().expect("a number");
         assert!(
@@ -111,7 +61,7 @@ fn g6_the_newer_load_stays_whatever_the_clocks_say() {
     for shift in [-DAY, DAY] {
         let crew = Crew::of(shared(), &[]);
         let clock = Clock::new(shift);
-        let (off, right) = (clock.worker(&crew, "off"), crew.worker("right"));
+        let (off, right) = (worker(&clock, &crew, "off"), crew.worker("right"));
         for (older, newer, id) in [(&off, &right, 1), (&right, &off, 2)] {
             older.ask("hold");
             let first = older.say(&format!("call {id}"));
@@ -143,7 +93,7 @@ fn g6_a_lease_is_as_long_as_it_is_whatever_the_clocks_say() {
     for shift in [-DAY, DAY] {
         let crew = Crew::of(shared(), &[("CACHE_LEASE", "500ms")]);
         let clock = Clock::new(shift);
-        let (off, right) = (clock.worker(&crew, "off"), crew.worker("right"));
+        let (off, right) = (worker(&clock, &crew, "off"), crew.worker("right"));
         off.ask("hold");
         off.ask("stick 1");
         let started = Instant::now();
@@ -159,7 +109,7 @@ fn g6_a_clock_that_is_moved_while_the_process_runs_changes_nothing() {
     for shift in [-DAY, DAY] {
         let crew = Crew::of(shared(), &[]);
         let clock = Clock::new(0);
-        let (off, right) = (clock.worker(&crew, "off"), crew.worker("right"));
+        let (off, right) = (worker(&clock, &crew, "off"), crew.worker("right"));
         let before = right.ask("call 1");
         clock.set(shift);
         assert_eq!(off.ask("call 1"), before, "{shift}: what is fresh is found");
@@ -174,7 +124,7 @@ fn g6_a_clock_that_is_moved_while_the_process_runs_changes_nothing() {
 fn g6_nothing_in_redis_tells_the_time_of_a_machine() {
     let crew = Crew::of(shared(), &[]);
     let clock = Clock::new(-DAY);
-    let off = clock.worker(&crew, "off");
+    let off = worker(&clock, &crew, "off");
     off.ask("fetch doc:1 ttl=600000 tag=t");
     let server: f64 = crew
         .redis(&["TIME"])

@@ -18,6 +18,7 @@ mod manager;
 mod outage;
 mod pending;
 mod places;
+mod proxy;
 mod redis;
 mod sentinel;
 mod settled;

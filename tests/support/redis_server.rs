@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -239,6 +240,8 @@ impl RedisServer {
         std::fs::create_dir_all(&self.dir).unwrap_or_else(|error| panic!("{}: {error}", self.dir.display()));
         let mut command = Command::new("sh");
         command
+            // In a group whose last parent goes away, a stopped server would be told by the system to go on.
+            .process_group(0)
             .args(["-c", SUPERVISOR, "sh"])
             .arg(&self.dir)
             .arg(binary());
