@@ -19,6 +19,8 @@ extern crate self as cache_core;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod bound;
 mod catalogue;
 mod clock;
@@ -63,6 +65,8 @@ pub use typed::{UserIdToUuid, UserUuidToId};
 
 #[cfg(feature = "macros")]
 pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
+#[cfg(all(feature = "macros", feature = "axum"))]
+pub use cache_macros::cache_response;
 
 /// Whether a key matches a glob pattern, with the meaning that Redis gives to `* ? [a-c] [^a] \`. For stores of your
 /// own; see [`CacheBackend`].
