@@ -39,8 +39,10 @@ mod conditional;
 mod layer;
 mod record;
 mod response;
+mod router;
 mod rules;
 mod wire;
 
 pub use layer::{CacheLayer, CacheService, layer};
 pub use response::CachedResponse;
+pub use router::router;
