@@ -63,10 +63,10 @@ pub use typed::{CacheNamespace, Typed};
 #[cfg(feature = "uuid")]
 pub use typed::{UserIdToUuid, UserUuidToId};
 
-#[cfg(feature = "macros")]
-pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
 #[cfg(all(feature = "macros", feature = "axum"))]
 pub use cache_macros::cache_response;
+#[cfg(feature = "macros")]
+pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
 
 /// Whether a key matches a glob pattern, with the meaning that Redis gives to `* ? [a-c] [^a] \`. For stores of your
 /// own; see [`CacheBackend`].

@@ -72,7 +72,9 @@ impl Client {
         let mut headers = Vec::new();
         loop {
             let line = self.line().await;
-            let Some((name, value)) = line.split_once(':') else { break };
+            let Some((name, value)) = line.split_once(':') else {
+                break;
+            };
             headers.push((name.to_owned(), value.trim().to_owned()));
         }
         let mut reply = Reply {
@@ -87,7 +89,9 @@ impl Client {
         reply.body = if reply.header("transfer-encoding").as_deref() == Some("chunked") {
             self.chunks().await
         } else {
-            let length = reply.header("content-length").map_or(0, |length| length.parse().expect("a length"));
+            let length = reply
+                .header("content-length")
+                .map_or(0, |length| length.parse().expect("a length"));
             self.exactly(length).await
         };
         reply

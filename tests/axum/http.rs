@@ -49,16 +49,25 @@ async fn h1_a_second_request_gets_the_stored_response_without_a_run() {
     assert_eq!(second.body, first.body);
     assert_eq!(second.header("content-type").as_deref(), Some("application/json"));
     assert_eq!(runs.load(Relaxed), 1);
-    assert_eq!(server.get("/leads/2").await.text(), r#"{"id":2,"name":"Müller","run":2}"#);
+    assert_eq!(
+        server.get("/leads/2").await.text(),
+        r#"{"id":2,"name":"Müller","run":2}"#
+    );
 }
 
 #[tokio::test]
 async fn h2_cache_status_says_miss_and_stored_and_then_hit() {
     let server = Server::start(leads().0).await;
-    assert_eq!(server.get("/leads/1").await.cache_status(), "cache-core; fwd=miss; stored");
+    assert_eq!(
+        server.get("/leads/1").await.cache_status(),
+        "cache-core; fwd=miss; stored"
+    );
     let status = server.get("/leads/1").await.cache_status();
     let left = status.strip_prefix("cache-core; hit; ttl=").expect("a hit");
-    assert!((58..=60).contains(&left.parse::<i64>().expect("seconds")), "{status}");
+    assert!(
+        (58..=60).contains(&left.parse::<i64>().expect("seconds")),
+        "{status}"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +105,9 @@ async fn h2_a_client_that_has_the_response_gets_304_without_a_body() {
         assert_eq!(reply.header("content-length"), None);
     }
     // The connection is in step, so none of them had a body.
-    let other = client.send("GET", "/leads/1", &[("if-none-match", "\"other\"")]).await;
+    let other = client
+        .send("GET", "/leads/1", &[("if-none-match", "\"other\"")])
+        .await;
     assert_eq!((other.status, other.body), (200, first.body));
     assert_eq!(runs.load(Relaxed), 1);
 }
@@ -136,7 +147,9 @@ async fn h2_no_cache_has_the_handler_run_and_what_it_gives_stored() {
     let (routes, runs) = leads();
     let server = Server::start(routes).await;
     server.get("/leads/1").await;
-    let forced = server.send("GET", "/leads/1", &[("cache-control", "max-age=0, no-cache")]).await;
+    let forced = server
+        .send("GET", "/leads/1", &[("cache-control", "max-age=0, no-cache")])
+        .await;
     assert_eq!(forced.cache_status(), "cache-core; fwd=request; stored");
     assert!(forced.text().contains(r#""run":2"#));
     let after = server.get("/leads/1").await;
@@ -149,7 +162,9 @@ async fn h2_no_store_passes_the_cache_by() {
     let (routes, _) = leads();
     let server = Server::start(routes).await;
     server.get("/leads/1").await;
-    let passed = server.send("GET", "/leads/1", &[("cache-control", "no-store")]).await;
+    let passed = server
+        .send("GET", "/leads/1", &[("cache-control", "no-store")])
+        .await;
     assert_eq!(passed.cache_status(), "cache-core; fwd=bypass");
     assert!(passed.text().contains(r#""run":2"#));
     assert!(server.get("/leads/1").await.text().contains(r#""run":1"#));
@@ -160,7 +175,10 @@ async fn text(Path(name): Path<String>) -> Response {
     let mut response = format!("hello {name}").into_response();
     let headers = response.headers_mut();
     headers.insert(header::VARY, "accept-language".parse().expect("a value"));
-    headers.insert(header::CACHE_CONTROL, "public, max-age=5".parse().expect("a value"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        "public, max-age=5".parse().expect("a value"),
+    );
     headers.append("x-many", "1".parse().expect("a value"));
     headers.append("x-many", "2".parse().expect("a value"));
     response
@@ -174,7 +192,10 @@ async fn h2_the_headers_of_the_handler_stay_vary_and_cache_control_too() {
     assert!(second.is_hit());
     for reply in [first, second] {
         assert_eq!(reply.header("vary").as_deref(), Some("accept-language"));
-        assert_eq!(reply.header("cache-control").as_deref(), Some("public, max-age=5"));
+        assert_eq!(
+            reply.header("cache-control").as_deref(),
+            Some("public, max-age=5")
+        );
         assert_eq!(reply.header("x-many").as_deref(), Some("1, 2"));
         assert_eq!(reply.text(), "hello ada");
     }
@@ -193,7 +214,10 @@ async fn h2_a_304_keeps_vary() {
 async fn h2_a_bypass_says_so() {
     let server = Server::start(Router::new().route("/{name}", get(text))).await;
     server.get("/direct").await;
-    assert_eq!(server.get("/direct").await.cache_status(), "cache-core; fwd=bypass");
+    assert_eq!(
+        server.get("/direct").await.cache_status(),
+        "cache-core; fwd=bypass"
+    );
     assert_eq!(server.manager.stats().entries, 0);
 }
 
@@ -219,12 +243,17 @@ async fn mine(
 
 #[tokio::test]
 async fn h2_what_is_keyed_by_more_than_the_url_is_private_to_caches_that_know_the_url_alone() {
-    let routes = Router::new().route("/mine", get(mine)).layer(Extension(User { id: 7 }));
+    let routes = Router::new()
+        .route("/mine", get(mine))
+        .layer(Extension(User { id: 7 }));
     let server = Server::start(routes).await;
     for _ in 0..2 {
         let reply = server.get("/mine?text=Bonn").await;
         assert_eq!(reply.text(), "Bonn for 7");
-        assert_eq!(reply.header("cache-control").as_deref(), Some("private, max-age=60"));
+        assert_eq!(
+            reply.header("cache-control").as_deref(),
+            Some("private, max-age=60")
+        );
     }
     assert!(server.get("/mine?text=BONN").await.is_hit());
 }
@@ -238,7 +267,11 @@ async fn extractors_run_on_hits_too() {
     let server = Server::start(routes).await;
     server.get("/known/mine?text=a").await;
     assert!(server.get("/known/mine?text=a").await.is_hit());
-    assert_eq!(server.get("/unknown/mine?text=a").await.status, 500, "there is no user");
+    assert_eq!(
+        server.get("/unknown/mine?text=a").await.status,
+        500,
+        "there is no user"
+    );
     assert_eq!(server.get("/known/mine").await.status, 400, "there is no text");
 }
 
@@ -255,7 +288,11 @@ async fn h2_the_date_of_a_response_is_a_validator_where_it_has_one() {
     let other = [("if-modified-since", "Mon, 14 Nov 1994 12:45:26 GMT")];
     assert_eq!(server.send("GET", "/", &other).await.status, 200);
     let with_tag = [same[0], ("if-none-match", "\"other\"")];
-    assert_eq!(server.send("GET", "/", &with_tag).await.status, 200, "a tag goes before a date");
+    assert_eq!(
+        server.send("GET", "/", &with_tag).await.status,
+        200,
+        "a tag goes before a date"
+    );
 }
 
 #[tokio::test]
@@ -274,7 +311,11 @@ async fn h2_without_the_layer_a_response_has_all_but_what_needs_the_request() {
     let first = server.get("/leads/1").await;
     let etag = first.header("etag").expect("a tag");
     let second = server
-        .send("GET", "/leads/1", &[("if-none-match", &etag), ("cache-control", "no-cache")])
+        .send(
+            "GET",
+            "/leads/1",
+            &[("if-none-match", &etag), ("cache-control", "no-cache")],
+        )
         .await;
     assert_eq!(second.status, 200);
     assert!(second.is_hit());

@@ -34,13 +34,21 @@ async fn held(State(app): State<App>, Path(status): Path<u16>) -> impl IntoRespo
     let run = app.run();
     app.started.notify_one();
     app.gate.notified().await;
-    (StatusCode::from_u16(status).expect("a status"), format!("run {run}"))
+    (
+        StatusCode::from_u16(status).expect("a status"),
+        format!("run {run}"),
+    )
 }
 
 /// Has many clients ask at once, and lets the handler end when all of them are there.
 async fn all_at_once(status: u16) -> (App, Server, Vec<crate::client::Reply>) {
     let app = App::default();
-    let server = Server::start(Router::new().route("/{status}", get(held)).with_state(app.clone())).await;
+    let server = Server::start(
+        Router::new()
+            .route("/{status}", get(held))
+            .with_state(app.clone()),
+    )
+    .await;
     let server = Arc::new(server);
     let path = format!("/{status}");
     let first = tokio::spawn({
@@ -137,7 +145,10 @@ async fn t2_what_was_invalidated_is_not_served_stale() {
     server.get("/1").await;
     server.get("/2").await;
     app.fails.store(true, Relaxed);
-    assert_eq!(server.send("PUT", "/1", &[("content-length", "0")]).await.text(), "changed 1");
+    assert_eq!(
+        server.send("PUT", "/1", &[("content-length", "0")]).await.text(),
+        "changed 1"
+    );
     assert_eq!(server.get("/1").await.status, 502);
     server.manager.invalidate_tag("fragile").await;
     assert_eq!(server.get("/2").await.status, 502);

@@ -39,10 +39,22 @@ async fn stats_are_json_with_every_counter_of_every_function() {
     server.get("/routed/a").await;
     let stats = json(&server.get("/cache/stats").await);
     let function = &stats["functions"]["handlers::router::routed"];
-    assert_eq!((function["loads"].as_u64(), function["memory_hits"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(
+        (function["loads"].as_u64(), function["memory_hits"].as_u64()),
+        (Some(1), Some(1))
+    );
     let names = [
-        "memory_hits", "redis_hits", "misses", "loads", "load_time", "coalesced", "stale_served", "evictions",
-        "invalidations", "errors", "bytes",
+        "memory_hits",
+        "redis_hits",
+        "misses",
+        "loads",
+        "load_time",
+        "coalesced",
+        "stale_served",
+        "evictions",
+        "invalidations",
+        "errors",
+        "bytes",
     ];
     for name in names {
         assert!(stats["total"][name].is_number(), "total.{name}");
@@ -61,7 +73,10 @@ async fn health_is_200_while_redis_is_away() {
         .expect("a manager");
     let server = server(manager).await;
     let health = json(&server.get("/cache/health").await);
-    assert_eq!((&health["status"], &health["redis"]["connected"]), (&"healthy".into(), &true.into()));
+    assert_eq!(
+        (&health["status"], &health["redis"]["connected"]),
+        (&"healthy".into(), &true.into())
+    );
     redis.kill();
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
@@ -128,19 +143,30 @@ async fn every_line_of_the_metrics_is_a_comment_or_a_sample_of_a_described_name(
 async fn the_catalogue_is_markdown_and_json_for_those_who_ask_for_it() {
     let server = server(CacheManager::in_memory()).await;
     let text = server.get("/cache/catalogue").await;
-    assert_eq!(text.header("content-type").as_deref(), Some("text/markdown; charset=utf-8"));
+    assert_eq!(
+        text.header("content-type").as_deref(),
+        Some("text/markdown; charset=utf-8")
+    );
     assert_eq!(text.header("vary").as_deref(), Some("accept"));
     assert!(text.text().starts_with("| cached function |"), "{}", text.text());
     assert!(text.text().contains("handlers::router::routed"));
-    let reply = server.send("GET", "/cache/catalogue", &[("accept", "application/json")]).await;
+    let reply = server
+        .send("GET", "/cache/catalogue", &[("accept", "application/json")])
+        .await;
     let catalogue = json(&reply);
     let row = |list: &str, path: &str| {
         let rows = catalogue[list].as_array().expect("rows");
-        rows.iter().find(|row| row["path"] == path).cloned().expect("a row")
+        rows.iter()
+            .find(|row| row["path"] == path)
+            .cloned()
+            .expect("a row")
     };
     let routed = row("cached", "handlers::router::routed");
     assert_eq!(routed["template"], "routed:{name}");
     assert_eq!(routed["ttl"], 60.0);
     assert_eq!(routed["tags"][0], "routed");
-    assert_eq!(row("invalidators", "handlers::router::unrouted")["targets"][0], "routed(name)");
+    assert_eq!(
+        row("invalidators", "handlers::router::unrouted")["targets"][0],
+        "routed(name)"
+    );
 }

@@ -34,7 +34,10 @@ async fn with_header(State(app): State<App>, Path((name, value)): Path<(String, 
 
 #[cache_response(key = "h3status:{status}", ttl = "60s")]
 async fn with_status(State(app): State<App>, Path(status): Path<u16>) -> impl IntoResponse {
-    (StatusCode::from_u16(status).expect("a status"), format!("run {}", app.run()))
+    (
+        StatusCode::from_u16(status).expect("a status"),
+        format!("run {}", app.run()),
+    )
 }
 
 struct Refused;
@@ -80,7 +83,14 @@ async fn assert_not_stored(server: &Server, path: &str) {
 async fn h3_a_response_with_a_cookie_is_not_stored() {
     let server = Server::start(routes(App::default())).await;
     assert_not_stored(&server, "/header/set-cookie/a=b").await;
-    assert_eq!(server.get("/header/set-cookie/a=b").await.header("set-cookie").as_deref(), Some("a=b"));
+    assert_eq!(
+        server
+            .get("/header/set-cookie/a=b")
+            .await
+            .header("set-cookie")
+            .as_deref(),
+        Some("a=b")
+    );
 }
 
 #[tokio::test]
@@ -162,7 +172,9 @@ async fn of_default_limit(Path(length): Path<usize>) -> Vec<u8> {
 
 #[tokio::test]
 async fn h3_a_stream_within_the_limit_is_stored() {
-    let routes = Router::new().route("/{frames}", get(stream)).with_state(Source::default());
+    let routes = Router::new()
+        .route("/{frames}", get(stream))
+        .with_state(Source::default());
     let server = Server::start(routes).await;
     assert_eq!(server.get("/8").await.body, expected(8));
     let hit = server.get("/8").await;
@@ -173,7 +185,9 @@ async fn h3_a_stream_within_the_limit_is_stored() {
 
 #[tokio::test]
 async fn h3_a_stream_over_the_limit_passes_through_whole_and_is_not_stored() {
-    let routes = Router::new().route("/{frames}", get(stream)).with_state(Source::default());
+    let routes = Router::new()
+        .route("/{frames}", get(stream))
+        .with_state(Source::default());
     let server = Server::start(routes).await;
     for _ in 0..2 {
         let reply = server.get("/40").await;
@@ -190,7 +204,9 @@ async fn h3_a_stream_over_the_limit_is_not_held_beyond_it() {
     let response = stream(State(source.clone()), Path(40)).await;
     // Eight frames are the limit; the ninth shows that there is more.
     assert_eq!(source.taken.load(Relaxed), 9);
-    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.expect("the body");
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("the body");
     assert_eq!(body, expected(40));
 }
 
@@ -235,7 +251,10 @@ async fn h3_a_body_that_fails_is_not_stored_and_fails_for_the_client_too() {
 async fn events() -> impl IntoResponse {
     let first = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"data: 1\n\n"))]);
     let endless = first.chain(futures_util::stream::pending());
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(endless))
+    (
+        [(header::CONTENT_TYPE, "text/event-stream")],
+        Body::from_stream(endless),
+    )
 }
 
 #[tokio::test]
@@ -244,5 +263,8 @@ async fn h3_events_that_never_end_begin_at_once() {
         .await
         .expect("a response");
     let mut frames = response.into_response().into_body().into_data_stream();
-    assert_eq!(frames.next().await.expect("a frame").expect("data"), "data: 1\n\n");
+    assert_eq!(
+        frames.next().await.expect("a frame").expect("data"),
+        "data: 1\n\n"
+    );
 }

@@ -28,7 +28,9 @@ impl Server {
 
     /// Serves routes as they are.
     pub(crate) async fn bare(manager: CacheManager, routes: Router) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
         let address = listener.local_addr().expect("an address");
         let task = tokio::spawn(async move {
             axum::serve(listener, routes).await.expect("a server");
@@ -42,7 +44,10 @@ impl Server {
 
     /// Sends a request over a connection of its own.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
-        Client::connect(self.address).await.send(method, path, headers).await
+        Client::connect(self.address)
+            .await
+            .send(method, path, headers)
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

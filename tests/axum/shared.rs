@@ -22,6 +22,11 @@ async fn apart(Path(id): Path<u64>) -> Json<Value> {
     Json(json!({ "id": id }))
 }
 
+#[cache_response(key = "small:{id}", ttl = "60s")]
+async fn small(Path(id): Path<u64>) -> Json<Value> {
+    Json(json!({ "id": id }))
+}
+
 async fn server(prefix: &str) -> (Server, &'static AtomicU32) {
     let manager = CacheManager::builder()
         .redis_url(tests::shared().url())
@@ -33,6 +38,7 @@ async fn server(prefix: &str) -> (Server, &'static AtomicU32) {
     let routes = Router::new()
         .route("/{id}", get(lead))
         .route("/apart/{id}", get(apart))
+        .route("/small/{id}", get(small))
         .with_state(runs);
     (Server::with(manager, routes).await, runs)
 }
@@ -58,7 +64,13 @@ async fn h2_two_servers_give_one_response_the_same_tag() {
     let (other, _) = server(&prefix).await;
     let shared = one.get("/1").await.header("etag").expect("a tag");
     assert_eq!(other.get("/1").await.header("etag"), Some(shared.clone()));
-    assert_eq!(other.send("GET", "/1", &[("if-none-match", &shared)]).await.status, 304);
+    assert_eq!(
+        other
+            .send("GET", "/1", &[("if-none-match", &shared)])
+            .await
+            .status,
+        304
+    );
     // Where nothing is shared, the tag is that of the same bytes.
     let (here, there) = (one.get("/apart/1").await, other.get("/apart/1").await);
     assert_eq!((here.is_hit(), there.is_hit()), (false, false));
@@ -81,28 +93,51 @@ async fn h2_the_age_of_a_response_is_that_of_the_run_in_another_process() {
     assert_eq!(reply.header("cache-control").as_deref(), Some("max-age=60"));
 }
 
+/// The full key of the one entry of a prefix that ends like this.
+fn full_key(prefix: &str, end: &str) -> String {
+    let found = tests::shared().cli(&["KEYS", &format!("{prefix}*{end}")]);
+    let key = found.trim().to_owned();
+    assert!(!key.is_empty() && key.lines().count() == 1, "{found}");
+    key
+}
+
 #[tokio::test]
-async fn f3_bytes_that_are_no_response_are_a_miss() {
+async fn f3_a_response_that_was_damaged_is_a_miss_and_counted() {
+    let prefix = tests::unique_prefix();
+    let (one, _) = server(&prefix).await;
+    let body = one.get("/small/1").await.body;
+    let key = full_key(&prefix, "small:1");
+    let length: usize = tests::shared()
+        .cli(&["STRLEN", &key])
+        .trim()
+        .parse()
+        .expect("a length");
+    // The last header is the tag, of 34 bytes, and before it stands its length.
+    let at = length - body.len() - 34 - 4;
+    tests::shared().cli(&["SETRANGE", &key, &at.to_string(), "\u{7f}\u{7f}\u{7f}\u{7f}"]);
+    let (other, _) = server(&prefix).await;
+    let reply = other.get("/small/1").await;
+    assert_eq!((reply.status, &reply.body), (200, &body));
+    assert!(!reply.is_hit());
+    assert_eq!(other.manager.stats().total.errors, 1);
+    let (third, _) = server(&prefix).await;
+    assert!(third.get("/small/1").await.is_hit(), "it was replaced");
+}
+
+#[tokio::test]
+async fn f3_a_value_that_somebody_else_stored_under_the_key_is_a_miss() {
     let prefix = tests::unique_prefix();
     let (one, runs) = server(&prefix).await;
-    one.get("/1").await;
-    let key = tests::shared()
-        .cli(&["KEYS", &format!("{prefix}*pair:1")])
-        .trim()
-        .to_owned();
-    assert!(!key.is_empty(), "there is an entry");
-    // Behind the head, the key and the generations begins the payload; its first bytes are the status.
-    let length: usize = tests::shared().cli(&["STRLEN", &key]).trim().parse().expect("a length");
-    tests::shared().cli(&["SETRANGE", &key, &(length - 40).to_string(), "\u{1}\u{1}\u{1}"]);
-    let (other, _) = server(&prefix).await;
-    let reply = other.get("/1").await;
-    assert_eq!(reply.status, 200);
-    assert!(runs.load(Relaxed) <= 2);
-    // A value that somebody else stored under the key is none of the handler's.
-    tests::shared().cli(&["SET", &key, "{\"status\":200}"]);
-    let (third, thirds_runs) = server(&prefix).await;
-    assert_eq!(third.get("/1").await.status, 200);
-    assert_eq!(thirds_runs.load(Relaxed), 1);
+    one.manager
+        .set("pair:1", &json!({ "status": 200 }))
+        .await
+        .expect("a value");
+    let reply = one.get("/1").await;
+    assert_eq!(
+        (reply.status, reply.cache_status().as_str()),
+        (200, "cache-core; fwd=miss; stored")
+    );
+    assert_eq!(runs.load(Relaxed), 1);
 }
 
 #[tokio::test]

@@ -24,7 +24,9 @@ async fn weight(manager: &CacheManager, length: usize) -> (u64, u64) {
     });
     let response: Response = response.expect("a hit is there at once");
     assert!(
-        response.headers()["cache-status"].as_bytes().starts_with(b"cache-core; hit"),
+        response.headers()["cache-status"]
+            .as_bytes()
+            .starts_with(b"cache-core; hit"),
         "{:?}",
         response.headers()
     );

@@ -175,7 +175,7 @@ pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
     match answer {
         Answer::Given(response) => {
             let age = response.age();
-            tell(&response, age, is_private, |out| match age {
+            tell(&response, age, true, is_private, |out| match age {
                 Some(age) => write!(out, "cache-core; hit; ttl={}", age.left),
                 None => out.write_str("cache-core; fwd=miss; collapsed"),
             })
@@ -183,7 +183,8 @@ pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
         Answer::Whole(response) => {
             let age = response.age();
             let stored = if age.is_some() { "; stored" } else { "" };
-            tell(&response, age, is_private, |out| {
+            // One that was just made is not told to be of an age.
+            tell(&response, age, false, is_private, |out| {
                 write!(out, "cache-core; fwd={}{stored}", asked.why)
             })
         }
@@ -204,12 +205,13 @@ pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
 fn tell(
     response: &CachedResponse,
     age: Option<Age>,
+    tells_age: bool,
     is_private: bool,
     status: impl FnOnce(&mut String) -> std::fmt::Result,
 ) -> Response {
     let mut text = String::with_capacity(96);
     // Writing to a text does not fail.
-    let end_of_age = age.map(|age| {
+    let end_of_age = age.filter(|_| tells_age).map(|age| {
         let _ = write!(text, "{}", age.age);
         text.len()
     });

@@ -51,9 +51,7 @@ impl Asked {
 
 /// What the attribute and the request ask together. Passing the cache by wins.
 pub fn asked(mode: Mode) -> Asked {
-    let request = REQUEST
-        .try_with(|request| *request)
-        .unwrap_or(Request::Plain);
+    let request = REQUEST.try_with(|request| *request).unwrap_or(Request::Plain);
     let (mode, why) = match (mode, request) {
         (Mode::Bypass, _) | (_, Request::NoStore) => (Mode::Bypass, "bypass"),
         (Mode::Refresh, _) | (_, Request::NoCache) => (Mode::Refresh, "request"),

@@ -4,8 +4,8 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
-    HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, TRANSFER_ENCODING,
+    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
+    HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, TRANSFER_ENCODING,
 };
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -36,7 +36,9 @@ impl Condition {
         }
         if headers.contains_key(IF_NONE_MATCH) {
             // A date beside it is for servers that do not know tags.
-            return Some(Self::Tags(headers.get_all(IF_NONE_MATCH).iter().cloned().collect()));
+            return Some(Self::Tags(
+                headers.get_all(IF_NONE_MATCH).iter().cloned().collect(),
+            ));
         }
         headers.get(IF_MODIFIED_SINCE).cloned().map(Self::Date)
     }
@@ -112,7 +114,14 @@ mod tests {
 
     #[test]
     fn h2_a_list_of_tags_names_those_in_it() {
-        for list in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", " \"b\",W/\"a\" ", "*", "\"x,y\",\"a\""] {
+        for list in [
+            "\"a\"",
+            "W/\"a\"",
+            "\"b\", \"a\"",
+            " \"b\",W/\"a\" ",
+            "*",
+            "\"x,y\",\"a\"",
+        ] {
             assert!(has(list, "\"a\""), "{list}");
             assert!(has(list, "W/\"a\""), "{list}");
         }

@@ -109,7 +109,9 @@ fn without_body(response: Response) -> Response {
         && !parts.headers.contains_key(CONTENT_LENGTH)
     {
         // A table that is full stays as it is.
-        let _ = parts.headers.try_insert(CONTENT_LENGTH, HeaderValue::from(length));
+        let _ = parts
+            .headers
+            .try_insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(parts, Body::empty())
 }

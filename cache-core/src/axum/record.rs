@@ -42,8 +42,10 @@ pub(super) async fn record(response: Response, is_err: bool, limit: usize) -> An
 /// What a caller gets whose time is up.
 pub(super) fn timed_out() -> Answer {
     let body = Bytes::from_static(b"the handler took too long");
-    CachedResponse::new(StatusCode::GATEWAY_TIMEOUT, HeaderMap::new(), body, false)
-        .map_or_else(|| Answer::loose(Response::default()), |response| Answer::Whole(Arc::new(response)))
+    CachedResponse::new(StatusCode::GATEWAY_TIMEOUT, HeaderMap::new(), body, false).map_or_else(
+        || Answer::loose(Response::default()),
+        |response| Answer::Whole(Arc::new(response)),
+    )
 }
 
 /// Server-sent events end when a client leaves.

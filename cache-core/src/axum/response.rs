@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    AGE, CACHE_CONTROL, CACHE_STATUS, CONNECTION, ETAG, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    AGE, CACHE_CONTROL, CACHE_STATUS, CONNECTION, ETAG, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -111,9 +111,7 @@ impl CachedResponse {
     /// How old it is at this moment. Nothing when it was not stored.
     pub(super) fn age(&self) -> Option<Age> {
         let dates = self.dates.get()?;
-        let age = dates
-            .age
-            .saturating_add(clock::now().saturating_sub(dates.at));
+        let age = dates.age.saturating_add(clock::now().saturating_sub(dates.at));
         let left = i64::try_from(dates.life)
             .unwrap_or(i64::MAX)
             .saturating_sub_unsigned(age);

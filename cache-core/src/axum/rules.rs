@@ -3,8 +3,8 @@
 
 use axum::http::StatusCode;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap,
-    HeaderName, LOCATION, SET_COOKIE, VARY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE,
+    HeaderMap, HeaderName, LOCATION, SET_COOKIE, VARY,
 };
 
 /// The headers that say how the body is to be read, or what is there in its place.

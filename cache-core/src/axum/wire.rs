@@ -6,8 +6,8 @@
 //! of the value `u32`, the value · the body.
 
 use axum::body::Bytes;
-use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::response::CachedResponse;
 use super::rules;

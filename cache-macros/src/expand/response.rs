@@ -106,7 +106,10 @@ fn named(mut ty: Type) -> Type {
 pub(super) fn respond(cached: &Cached, key: &KeyPlan, found: &TokenStream) -> TokenStream {
     let span = mixed(cached.function.value_span());
     let private = cached.krate.private(span);
-    let mut keyed = key.arguments().into_iter().filter_map(|index| cached.bindings.get(index));
+    let mut keyed = key
+        .arguments()
+        .into_iter()
+        .filter_map(|index| cached.bindings.get(index));
     let is_private = keyed.any(|binding| !binding.is_of_url);
     quote_spanned! {span=>
         let __answer = #found;

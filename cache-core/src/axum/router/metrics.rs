@@ -90,7 +90,12 @@ pub(super) fn text(stats: &Stats, health: &Health) -> String {
                 } else {
                     format!(",tier=\"{tier}\"")
                 };
-                line(&mut out, name, &format!("{{function=\"{function}\"{tier}}}"), take(counted));
+                line(
+                    &mut out,
+                    name,
+                    &format!("{{function=\"{function}\"{tier}}}"),
+                    take(counted),
+                );
             }
         }
     }
@@ -115,7 +120,11 @@ fn gauges(out: &mut String, health: &Health) {
         "Estimated bytes of the entries in memory.",
         health.memory_bytes as f64,
     );
-    gauge("cache_loads_running", "Loads that run.", health.loads_running as f64);
+    gauge(
+        "cache_loads_running",
+        "Loads that run.",
+        health.loads_running as f64,
+    );
     gauge(
         "cache_pending_invalidations",
         "Invalidations that Redis has not taken yet.",
@@ -140,7 +149,12 @@ fn gauges(out: &mut String, health: &Health) {
             );
         }
         let name = "cache_redis_channel_gaps_total";
-        head(out, name, "Messages of other processes that were lost.", "counter");
+        head(
+            out,
+            name,
+            "Messages of other processes that were lost.",
+            "counter",
+        );
         line(out, name, "", redis.gaps as f64);
     }
 }
@@ -165,5 +179,7 @@ fn line(out: &mut String, name: &str, labels: &str, value: f64) {
 
 /// A path as the value of a label.
 fn escaped(path: &str) -> String {
-    path.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    path.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }

@@ -41,7 +41,10 @@ where
 }
 
 async fn health(State(manager): State<CacheManager>) -> Response {
-    fresh("application/json", json::health(&manager.health().await).to_string())
+    fresh(
+        "application/json",
+        json::health(&manager.health().await).to_string(),
+    )
 }
 
 async fn stats(State(manager): State<CacheManager>) -> Response {
@@ -97,7 +100,10 @@ mod tests {
     #[test]
     fn json_is_for_those_who_name_it() {
         let prefers = |accept: &'static str| {
-            prefers_json(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]))
+            prefers_json(&HeaderMap::from_iter([(
+                ACCEPT,
+                HeaderValue::from_static(accept),
+            )]))
         };
         for accept in [
             "application/json",
