@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["flight"],
     &["memory", "remote"],
     &["engine"],
-    &["bound", "catalogue", "manager", "__private"],
+    &["axum", "bound", "catalogue", "manager", "__private"],
     &["typed", "domain", "guide"],
     &["sim"],
 ];

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 pub use std::marker::Sized;
 pub use std::option::Option::{self, None, Some};
-pub use std::primitive::bool;
+pub use std::primitive::{bool, usize};
 pub use std::result::Result::{self, Err, Ok};
 pub use std::string::String;
 pub use std::time::Duration;
@@ -17,6 +17,8 @@ pub use std::{concat, module_path};
 
 pub use inventory;
 
+#[cfg(feature = "axum")]
+pub use crate::axum::answers;
 pub use crate::engine::call::{Miss, Mode};
 pub use crate::engine::info::{FunctionInfo, TargetInfo};
 pub use crate::engine::load::Verdict;

@@ -17,6 +17,7 @@
 //! | [`MayBeNone`] | what a function returns | `none_ttl` |
 //! | [`MayFail`] | what a function returns | `stale_if_error` |
 //! | [`TimesOut`] | what a function returns | `hard_timeout` |
+//! | `Responds` | what a function returns | `#[cache_response]` |
 //! | [`Background`] | arguments and what a function returns | `stale_while_revalidate`, `refresh_ahead`, `soft_timeout` |
 //! | [`Manager`] | an expression | `manager` |
 //! | [`Cached`] | methods among the targets | `#[invalidate_cache]` |
@@ -115,6 +116,27 @@ pub trait MayFail {
 
 #[diagnostic::do_not_recommend]
 impl<T, E> MayFail for Result<T, E> {}
+
+/// Can answer a request: axum's `IntoResponse`.
+#[cfg(feature = "axum")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no response",
+    label = "axum cannot make a response of this",
+    note = "return what implements `IntoResponse`, such as `Json<..>`, `Response` or `impl IntoResponse`",
+    note = "to cache a value and not a response there is `#[cache_result]`"
+)]
+pub trait Responds {
+    #[doc(hidden)]
+    fn responded(self) -> axum::response::Response;
+}
+
+#[cfg(feature = "axum")]
+#[diagnostic::do_not_recommend]
+impl<T: axum::response::IntoResponse> Responds for T {
+    fn responded(self) -> axum::response::Response {
+        self.into_response()
+    }
+}
 
 /// Can say that it took too long: a `Result` whose error is made from a [`SharedError`].
 #[diagnostic::on_unimplemented(

@@ -10,6 +10,8 @@ use std::sync::{Arc, OnceLock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::entry;
+
 /// A value of some type, shared and immutable.
 pub(crate) type Value = Arc<dyn Any + Send + Sync>;
 
@@ -44,6 +46,21 @@ pub struct Codec {
     pub(crate) shape: fn() -> u64,
     /// Whether nobody reads these keys in another way, so that what does not decode is of no use to anybody.
     pub(crate) sole: bool,
+    /// How entries name this codec.
+    pub(crate) format: u8,
+    /// Tells a value how old and how fresh it is. Most do not care.
+    pub(crate) date: fn(&(dyn Any + Send + Sync), Dates),
+}
+
+/// How old and how fresh a value is, at one moment of this process' clock; in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dates {
+    /// The moment.
+    pub(crate) at: u64,
+    /// The time since it was loaded.
+    pub(crate) age: u64,
+    /// How long it is fresh from its load on.
+    pub(crate) life: u64,
 }
 
 impl std::fmt::Debug for Codec {
@@ -64,6 +81,8 @@ pub(crate) fn of<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> C
         of: TypeId::of::<T>,
         shape: fingerprint::of::<T>,
         sole: false,
+        format: entry::JSON,
+        date: |_, _| {},
     }
 }
 

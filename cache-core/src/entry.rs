@@ -18,7 +18,10 @@ const COMPRESSED: u8 = 1;
 const ABSENT: u8 = 2;
 /// There is no entry, but a load that runs for one.
 const EMPTY: u8 = 4;
-const JSON: u8 = 1;
+/// The codec of what serde writes.
+pub(crate) const JSON: u8 = 1;
+/// The codec of whole responses.
+pub(crate) const RESPONSE: u8 = 2;
 const FIXED: usize = 84;
 
 /// The length of the head.
@@ -36,6 +39,8 @@ const FAILED: u8 = 2;
 pub(crate) struct Stored {
     /// The `version` of the function that loaded it; 0 when it has none.
     pub(crate) version: u32,
+    /// How the value is encoded: [`JSON`] or [`RESPONSE`].
+    pub(crate) codec: u8,
     /// When it was loaded, in milliseconds since 1970 by the clock of the server, as are the other times.
     pub(crate) born: u64,
     /// When it stops being fresh.
@@ -99,7 +104,7 @@ impl Stored {
         let names: usize = self.generations.iter().map(|(name, _)| name.len() + 10).sum();
         let mut out = Vec::with_capacity(FIXED + key.len() + names + body.len());
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, flags, JSON]);
+        out.extend_from_slice(&[VERSION, flags, self.codec]);
         out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&self.fresh_until.to_le_bytes());
         out.extend_from_slice(&self.serve_until.to_le_bytes());
@@ -137,7 +142,8 @@ impl Stored {
         if flags == EMPTY {
             return Err(Unreadable::Leased);
         }
-        if reader.u8()? != JSON || flags & !(COMPRESSED | ABSENT) != 0 {
+        let codec = reader.u8()?;
+        if !matches!(codec, JSON | RESPONSE) || flags & !(COMPRESSED | ABSENT) != 0 {
             return Err(Unreadable::Foreign);
         }
         let version = reader.u32()?;
@@ -180,6 +186,7 @@ impl Stored {
         };
         Ok(Self {
             version,
+            codec,
             born,
             fresh_until,
             serve_until,
@@ -288,6 +295,7 @@ mod tests {
     fn stored(payload: Option<Vec<u8>>) -> Stored {
         Stored {
             version: 3,
+            codec: JSON,
             born: 5,
             fresh_until: 7,
             serve_until: 9,
@@ -347,9 +355,9 @@ mod tests {
     }
 
     #[test]
-    fn f1_an_entry_of_another_codec_is_none() {
+    fn f1_an_entry_of_an_unknown_codec_is_none() {
         let mut bytes = stored(Some(b"1".to_vec())).write("k", 0);
-        bytes[4] = JSON + 1;
+        bytes[4] = RESPONSE + 1;
         assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Foreign));
     }
 

@@ -19,6 +19,8 @@ extern crate self as cache_core;
 
 #[doc(hidden)]
 pub mod __private;
+#[cfg(feature = "axum")]
+pub mod axum;
 pub mod bound;
 mod catalogue;
 mod clock;
@@ -61,6 +63,8 @@ pub use typed::{CacheNamespace, Typed};
 #[cfg(feature = "uuid")]
 pub use typed::{UserIdToUuid, UserUuidToId};
 
+#[cfg(all(feature = "macros", feature = "axum"))]
+pub use cache_macros::cache_response;
 #[cfg(feature = "macros")]
 pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
 

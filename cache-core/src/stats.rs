@@ -154,6 +154,23 @@ impl FunctionStats {
         if all > 0.0 { hits / all } else { 0.0 }
     }
 
+    /// Takes away what another one has counted.
+    #[cfg(feature = "axum")]
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        let less = |one: &mut u64, other: u64| *one = one.saturating_sub(other);
+        less(&mut self.memory_hits, other.memory_hits);
+        less(&mut self.redis_hits, other.redis_hits);
+        less(&mut self.misses, other.misses);
+        less(&mut self.loads, other.loads);
+        self.load_time = self.load_time.saturating_sub(other.load_time);
+        less(&mut self.coalesced, other.coalesced);
+        less(&mut self.stale_served, other.stale_served);
+        less(&mut self.evictions, other.evictions);
+        less(&mut self.invalidations, other.invalidations);
+        less(&mut self.errors, other.errors);
+        less(&mut self.bytes, other.bytes);
+    }
+
     fn add(&mut self, other: &Self) {
         self.memory_hits += other.memory_hits;
         self.redis_hits += other.redis_hits;

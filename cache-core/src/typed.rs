@@ -18,7 +18,7 @@ pub use users::{UserIdToUuid, UserUuidToId};
 
 use crate::codec::{self, Codec, Value};
 use crate::manager::{Fetch, Set, SetMany, Sought};
-use crate::{CacheError, CacheKey, CacheManager, Key};
+use crate::{CacheError, CacheKey, CacheManager, Key, entry};
 
 /// The most entries of one batch.
 const MOST: usize = 100;
@@ -260,6 +260,8 @@ fn codec_of<N: CacheNamespace>() -> Codec {
         of: TypeId::of::<N::Value>,
         shape: codec::fingerprint::of::<N::Value>,
         sole: true,
+        format: entry::JSON,
+        date: |_, _| {},
     }
 }
 

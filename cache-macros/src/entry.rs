@@ -101,10 +101,11 @@ mod tests {
     use super::{cached, invalidator, key_part};
     use crate::attr::CachedAttribute;
 
-    const ATTRIBUTES: [CachedAttribute; 3] = [
+    const ATTRIBUTES: [CachedAttribute; 4] = [
         CachedAttribute::Result,
         CachedAttribute::SearchResults,
         CachedAttribute::LeadData,
+        CachedAttribute::Response,
     ];
 
     fn tokens(text: &str) -> TokenStream {

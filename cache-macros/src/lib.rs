@@ -146,6 +146,37 @@ pub fn cache_lead_data(options: TokenStream, item: TokenStream) -> TokenStream {
     entry::cached(CachedAttribute::LeadData, options.into(), &item.into()).into()
 }
 
+/// Caches the whole response of an axum handler: status, headers and body.
+///
+/// ```ignore
+/// #[cache_response(key = "lead:{id}:page", ttl = "30s", stale_if_error = "10m")]
+/// async fn lead(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Lead>, ApiError> { .. }
+/// ```
+///
+/// A hit serialises nothing: its body is the stored bytes. Extractors run on hits too. The handler may return whatever is
+/// `IntoResponse`, `impl IntoResponse` and a `Result` included; it comes to return `Response`, and its arguments stay as
+/// they are, so that `#[axum::debug_handler]` above the attribute works. `ETag`, `Age`, `Cache-Control` and `Cache-Status`
+/// are set here; what needs the request is done by `cache_core::axum::layer`. The documentation of `cache_core::axum`
+/// says which responses are stored.
+///
+/// Keys are those of [`macro@cache_result`], and so is what counts as an argument: what patterns bind. `State` is
+/// skipped by itself. Every other extractor is in the key or in `skip`, so that an identity cannot be forgotten.
+///
+/// # Options
+///
+/// Those of [`macro@cache_result`] but for `none_ttl`, and
+///
+/// | option | value | meaning |
+/// |---|---|---|
+/// | `max_response_bytes` | an expression of type `usize` | a longer body passes through and is not stored; 2 MiB unless said otherwise |
+///
+/// `cache_if` and `ttl_from` get a `&cache_core::axum::CachedResponse`. A response with status 500 or above is a failure:
+/// `stale_if_error` serves an older one in its place. After `hard_timeout` the client gets 504.
+#[proc_macro_attribute]
+pub fn cache_response(options: TokenStream, item: TokenStream) -> TokenStream {
+    entry::cached(CachedAttribute::Response, options.into(), &item.into()).into()
+}
+
 /// Drops entries once an `async fn` has succeeded.
 ///
 /// ```ignore

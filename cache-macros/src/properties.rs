@@ -15,10 +15,11 @@ use crate::signature::Function;
 use crate::template::{Filter, Flavor, parse};
 
 const FLAVORS: [Flavor; 4] = [Flavor::Key, Flavor::KeyType, Flavor::Target, Flavor::Tag];
-const ATTRIBUTES: [CachedAttribute; 3] = [
+const ATTRIBUTES: [CachedAttribute; 4] = [
     CachedAttribute::Result,
     CachedAttribute::SearchResults,
     CachedAttribute::LeadData,
+    CachedAttribute::Response,
 ];
 
 /// Text that is half a template, or any text at all.

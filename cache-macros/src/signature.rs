@@ -35,6 +35,8 @@ pub(crate) struct Binding {
     pub(crate) is_plain: bool,
     /// Bound by `State(..)`, which is a dependency and no input.
     pub(crate) is_state: bool,
+    /// Of an extractor that takes it from the URL.
+    pub(crate) is_of_url: bool,
 }
 
 impl Binding {
@@ -128,9 +130,11 @@ impl Function {
                 let first = bindings.len();
                 bind(&parameter.pat, Some(&parameter.ty), &mut bindings);
                 let is_state = is_state(parameter);
+                let is_of_url = is_of_url(parameter);
                 let is_plain = matches!(&*parameter.pat, Pat::Ident(pattern) if pattern.subpat.is_none());
                 for binding in bindings.iter_mut().skip(first) {
                     binding.is_state = is_state;
+                    binding.is_of_url = is_of_url;
                     binding.is_plain = is_plain;
                 }
             }
@@ -203,6 +207,7 @@ fn bind(pattern: &Pat, ty: Option<&Type>, bindings: &mut Vec<Binding>) {
                     type_span,
                     is_plain: false,
                     is_state: false,
+                    is_of_url: false,
                 });
             }
             if let Some((_, inner)) = &ident.subpat {
@@ -358,6 +363,14 @@ fn is_state(parameter: &PatType) -> bool {
     let is_named = |segment: &syn::PathSegment| segment.ident == "State";
     pattern.path.segments.last().is_some_and(is_named)
         && last_segment(Some(&parameter.ty)).is_some_and(is_named)
+}
+
+/// An extractor of the path or the query, by its name.
+fn is_of_url(parameter: &PatType) -> bool {
+    last_segment(Some(&parameter.ty)).is_some_and(|segment| {
+        let names = ["Path", "RawPathParams", "Query", "RawQuery", "OriginalUri", "Uri"];
+        names.iter().any(|name| segment.ident == name)
+    })
 }
 
 /// A field as a template names it, located at `span`.

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::CacheError;
-use crate::codec::{self, Codec, Content, Encoded};
+use crate::codec::{self, Codec, Content, Dates, Encoded};
 use crate::config::duration::millis;
 use crate::config::{BackendMode, Config};
 use crate::entry::{self, Stored, Unreadable};
@@ -98,6 +98,8 @@ pub(crate) struct Keep {
     pub(crate) tier: Tier,
     pub(crate) version: u32,
     pub(crate) shape: u64,
+    /// How the value is encoded, as entries name it.
+    pub(crate) codec: u8,
     pub(crate) generations: Box<[Snapshot]>,
     /// The encoded value, as far as it was made.
     pub(crate) encoded: Option<Vec<u8>>,
@@ -262,6 +264,7 @@ impl Core {
         let names = generations.iter().map(|(name, _)| name.as_str());
         Some(Stored {
             version: keep.version,
+            codec: keep.codec,
             born: now,
             fresh_until: now.saturating_add(keep.ttl),
             serve_until: now.saturating_add(keep.ttl).saturating_add(keep.stale),
@@ -382,14 +385,13 @@ impl Core {
             return fetched;
         };
         if let Some(codec) = wanted.codec
-            && stored.shape != 0
             && stored.payload.is_some()
-            && stored.shape != self.shape_of(codec)
+            && (stored.codec != codec.format || (stored.shape != 0 && stored.shape != self.shape_of(codec)))
         {
             counters.errors.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(
                 namespace = namespace(),
-                "an entry was written from a type of another shape; it counts as a miss"
+                "an entry was written from a type of another shape or by another codec; it counts as a miss"
             );
             return fetched;
         }
@@ -401,7 +403,15 @@ impl Core {
                 decoded: std::sync::OnceLock::new(),
             })),
             (Some(payload), Some(codec)) => match (codec.decode)(&payload) {
-                Ok(value) => Content::Value(value),
+                Ok(value) => {
+                    let dates = Dates {
+                        at: local,
+                        age: now.saturating_sub(stored.born),
+                        life: stored.fresh_until.saturating_sub(stored.born),
+                    };
+                    (codec.date)(value.as_ref(), dates);
+                    Content::Value(value)
+                }
                 Err(reason) => {
                     counters.errors.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(

@@ -127,7 +127,7 @@ impl Pending {
         queue.everything.is_some() || queue.generations.contains_key(generation)
     }
 
-    /// Adds a name behind all others. What is about the same and came earlier is taken out.
+    /// Adds a name behind all others. What is about the same, or a part of it, and came earlier is taken out.
     pub(super) fn add(&self, name: Name) {
         self.change(|queue| {
             if let Some(number) = queue.like(&name) {
@@ -135,7 +135,7 @@ impl Pending {
             }
             let full = queue.names.len() >= MOST
                 || (matches!(name, Name::Pattern(_)) && queue.patterns.len() >= MOST_PATTERNS);
-            let name = if full {
+            let name = if full || matches!(name, Name::All) {
                 let added = queue.added;
                 *queue = Queue {
                     added,
@@ -210,6 +210,17 @@ mod tests {
         // Whoever was sending the earlier one does not take the newer one away.
         pending.remove(earlier.unwrap_or_default());
         assert!(pending.covers("a"));
+    }
+
+    #[test]
+    fn l4_what_is_about_everything_waits_for_nothing_that_came_earlier() {
+        let pending = Pending::default();
+        pending.add(key("a"));
+        pending.add(Name::tag("t"));
+        pending.add(Name::All);
+        pending.add(key("b"));
+        assert_eq!(pending.len(), 2);
+        assert!(matches!(pending.first(), Some(Waiting { name: Name::All, .. })));
     }
 
     #[test]

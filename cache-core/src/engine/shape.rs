@@ -209,6 +209,13 @@ impl<S: Shape> Shape for InJson<S> {
 #[derive(Debug)]
 pub struct Shaped<S>(PhantomData<fn() -> S>);
 
+#[cfg(feature = "axum")]
+impl<S> Shaped<S> {
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
 impl<S> Clone for Shaped<S> {
     fn clone(&self) -> Self {
         *self

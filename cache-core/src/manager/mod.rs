@@ -34,7 +34,7 @@ use crate::engine::{Core, Found, Tier, Wanted, current};
 use crate::flight::Terms;
 use crate::remote::Budget;
 use crate::stats::LaneLease;
-use crate::{CacheError, Stats, clock};
+use crate::{CacheError, Stats, clock, entry};
 
 /// A cache: memory, and Redis where there is one. Cheap to clone; clones are one cache.
 #[derive(Clone)]
@@ -61,6 +61,8 @@ fn reading<T: DeserializeOwned + Send + Sync + 'static>() -> Codec {
         of: TypeId::of::<T>,
         shape: codec::fingerprint::of::<T>,
         sole: false,
+        format: entry::JSON,
+        date: |_, _| {},
     }
 }
 

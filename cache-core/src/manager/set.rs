@@ -13,7 +13,7 @@ use crate::config::duration::millis;
 use crate::engine::remove::Name;
 use crate::engine::{Core, Keep, Tier};
 use crate::generations::{Snapshot, fresh_nonce};
-use crate::{CacheError, clock, codec};
+use crate::{CacheError, clock, codec, entry};
 
 /// A value to be stored; see [`CacheManager::set`](crate::CacheManager::set). It does nothing until awaited.
 #[must_use = "nothing is stored until this is awaited"]
@@ -138,6 +138,7 @@ pub(super) fn kept(bytes: &[u8], ttl: u64, shape: u64, generations: Box<[Snapsho
         tier: Tier::Both,
         version: 0,
         shape,
+        codec: entry::JSON,
         generations,
         encoded: None,
     }

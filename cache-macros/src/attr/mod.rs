@@ -6,6 +6,7 @@
 
 mod cache_key;
 mod cache_lead_data;
+mod cache_response;
 mod cache_result;
 mod cache_search_results;
 mod fraction;
@@ -34,10 +35,11 @@ pub(crate) enum CachedAttribute {
     Result,
     SearchResults,
     LeadData,
+    Response,
 }
 
 impl CachedAttribute {
-    const ALL: [Self; 3] = [Self::Result, Self::SearchResults, Self::LeadData];
+    const ALL: [Self; 4] = [Self::Result, Self::SearchResults, Self::LeadData, Self::Response];
 
     pub(crate) fn name(self) -> &'static str {
         self.grammar().name
@@ -48,6 +50,7 @@ impl CachedAttribute {
             Self::Result => &cache_result::GRAMMAR,
             Self::SearchResults => &cache_search_results::GRAMMAR,
             Self::LeadData => &cache_lead_data::GRAMMAR,
+            Self::Response => &cache_response::GRAMMAR,
         }
     }
 }

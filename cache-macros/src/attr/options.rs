@@ -44,6 +44,8 @@ pub(crate) struct CachedOptions {
     pub(crate) cache_if: Slot<Expr>,
     pub(crate) ttl_from: Slot<Expr>,
     pub(crate) tags: Slot<Vec<LitStr>>,
+    /// Of the body of a response.
+    pub(crate) max_response_bytes: Slot<Expr>,
     pub(crate) bypass: Slot<Expr>,
     pub(crate) refresh: Slot<Expr>,
     pub(crate) tier: Slot<Tier>,
@@ -111,6 +113,12 @@ impl CachedOptions {
                 self.ttl_from
                     .fill(&text, span, value::expression(name, example, input)?, errors);
             }
+            "max_response_bytes" => self.max_response_bytes.fill(
+                &text,
+                span,
+                value::expression(name, "64 * 1024", input)?,
+                errors,
+            ),
             "bypass" => self
                 .bypass
                 .fill(&text, span, value::expression(name, "page > 10", input)?, errors),

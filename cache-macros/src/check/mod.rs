@@ -20,6 +20,7 @@ pub(crate) use key_part::key_part;
 #[cfg(test)]
 pub(crate) use template::{Scope, resolve};
 
+use crate::attr::CachedAttribute;
 use crate::errors::{Errors, Message};
 use crate::model::{Cached, CachedPlan, Invalidator, TargetPlan};
 use crate::signature::Function;
@@ -27,7 +28,9 @@ use crate::signature::Function;
 /// Judges a cached function.
 pub(crate) fn cached(cached: &Cached, errors: &mut Errors) -> Option<CachedPlan> {
     is_async(&cached.function, cached.attribute.name(), errors);
-    returns::can_be_stored(&cached.function, errors);
+    if cached.attribute != CachedAttribute::Response {
+        returns::can_be_stored(&cached.function, errors);
+    }
     options::agree(cached, errors);
     background::nothing_is_borrowed(cached, errors);
     let skipped = coverage::skipped(cached, errors);

@@ -6,6 +6,7 @@
 use proc_macro2::Span;
 
 use super::returns;
+use crate::attr::CachedAttribute;
 use crate::errors::{Errors, Message, list};
 use crate::model::Cached;
 use crate::suggest::nearest;
@@ -50,7 +51,8 @@ fn none_can_happen(cached: &Cached, errors: &mut Errors) {
 
 /// What is done about errors needs one.
 fn errors_can_happen(cached: &Cached, errors: &mut Errors) {
-    if !returns::is_never_an_error(&cached.function) {
+    // A response has a status, whatever it is made of.
+    if cached.attribute == CachedAttribute::Response || !returns::is_never_an_error(&cached.function) {
         return;
     }
     let name = cached.function.name();

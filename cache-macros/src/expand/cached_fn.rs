@@ -9,8 +9,8 @@ use syn::Expr;
 
 use super::render::{Context, Place, self_token};
 use super::site::{row, site};
-use super::{allow_closures, future_of, manager, with_body};
-use crate::attr::{CachedOptions, Fixed, Slot, Tier, Ttl};
+use super::{allow_closures, future_of, manager, response, with_body};
+use crate::attr::{CachedAttribute, CachedOptions, Fixed, Slot, Tier, Ttl};
 use crate::model::{Cached, CachedPlan, Part};
 use crate::span::{first, mixed};
 
@@ -39,7 +39,13 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let popular = popular(cached);
     let render = context.key(&plan.key);
     let manager = manager(options.manager.get(), &cached.krate);
+    let is_response = cached.attribute == CachedAttribute::Response;
     let mode = mode(cached);
+    let (request, mode) = if is_response {
+        response::asked(cached, &mode)
+    } else {
+        (TokenStream::new(), mode)
+    };
     let asked = asked(cached);
     let shape = at_return_type(cached, "shape");
     let sharing = at_return_type(cached, "share");
@@ -57,13 +63,22 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
             #private::Err(__miss) => { #load }
         }
     };
+    let found = if is_response {
+        response::respond(cached, &plan.key, &found)
+    } else {
+        found
+    };
     let body = quote_spanned! {span=>
         #site
         #popular
         let __shape = #shape;
         #asked
+        #request
         #found
     };
+    if is_response {
+        return with_body(&response::function(cached), body);
+    }
     with_body(&cached.function, body)
 }
 
@@ -72,6 +87,9 @@ fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
     let span = mixed(cached.function.value_span());
     let private = cached.krate.private(span);
     let name = Ident::new(name, span);
+    if cached.attribute == CachedAttribute::Response {
+        return response::of_responses(cached, &name);
+    }
     let ret = cached.function.return_type();
     quote_spanned!(span=> #private::#name!(#ret))
 }
@@ -79,6 +97,11 @@ fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
 /// What is asked of the returned type, one trait at a time. What comes after asks for the same through types of ours,
 /// and rustc reports only the first at one place.
 fn asked(cached: &Cached) -> TokenStream {
+    let in_background = in_background(cached);
+    if cached.attribute == CachedAttribute::Response {
+        // What a response has to be is asked where it is made.
+        return quote_spanned!(Span::mixed_site()=> if false { #in_background });
+    }
     let at_value = mixed(cached.function.value_span());
     let krate = cached.krate.at(at_value);
     let private = cached.krate.private(at_value);
@@ -97,7 +120,6 @@ fn asked(cached: &Cached) -> TokenStream {
     };
     let may_be_none = about_return(&cached.options.none_ttl, "MayBeNone", "may_be_none");
     let may_fail = about_return(&cached.options.stale_if_error, "MayFail", "may_fail");
-    let in_background = in_background(cached);
     quote_spanned! {at_value=>
         if false {
             #krate::bound::Filled::filled(#private::content!(__shape));
@@ -145,6 +167,9 @@ fn in_background(cached: &Cached) -> Option<TokenStream> {
 fn codec(cached: &Cached) -> TokenStream {
     let span = mixed(cached.function.value_span());
     let private = cached.krate.private(span);
+    if cached.attribute == CachedAttribute::Response {
+        return response::of_responses(cached, &Ident::new("codec", span));
+    }
     match cached.options.tier.get() {
         Some(Tier::Memory) => quote_spanned!(span=> #private::no_codec(__shape)),
         Some(Tier::Redis | Tier::Both) | None => quote_spanned!(span=> #private::codec(__shape)),
@@ -200,7 +225,12 @@ fn load(cached: &Cached, context: &Context<'_>, tags: &[Vec<Part>]) -> TokenStre
         None => cached.function.value_span(),
     });
     let private = cached.krate.private(span);
-    let future = future_of(&cached.function);
+    let is_response = cached.attribute == CachedAttribute::Response;
+    let future = if is_response {
+        response::future(cached)
+    } else {
+        future_of(&cached.function)
+    };
     let hooks = hooks(cached);
     // Arguments move into the body, so the TTL and the tags are computed before.
     let (declaration, ttl) = match cached.options.ttl.get() {
@@ -221,6 +251,10 @@ fn load(cached: &Cached, context: &Context<'_>, tags: &[Vec<Part>]) -> TokenStre
     let timed_out = cached.options.hard_timeout.span().map(|_| {
         let at = mixed(cached.function.error_span());
         let krate = cached.krate.at(at);
+        let private = cached.krate.private(at);
+        if is_response {
+            return quote_spanned!(at=> .hard_timeout(#private::answers::timed_out));
+        }
         quote_spanned!(at=> .hard_timeout(#krate::bound::TimesOut::timed_out))
     });
     let miss = quote_spanned!(span=> __miss #ttl #(#tags)* #timed_out);
@@ -257,14 +291,25 @@ fn hooks(cached: &Cached) -> TokenStream {
     };
     let only_if = cache_if.get().map(|function| hook("only_if", "bool", function));
     let ttl = ttl_from.get().map(|function| hook("ttl", "Duration", function));
+    let (all, first) = if cached.attribute == CachedAttribute::Response {
+        (
+            quote_spanned!(span=> #private::answers::verdict),
+            quote_spanned!(span=> #private::answers::verdict(__v)),
+        )
+    } else {
+        (
+            quote_spanned!(span=> #private::store_all),
+            quote_spanned!(span=> #private::Verdict::store()),
+        )
+    };
     if only_if.is_none() && ttl.is_none() {
-        return quote_spanned!(span=> #private::store_all);
+        return all;
     }
     // What goes on in the background borrows nothing from its caller.
     let capture = (!cached.options.background().is_empty()).then(|| quote_spanned!(span=> move));
     quote_spanned! {span=>
         #capture |__v: &_| {
-            let __verdict = #private::Verdict::store();
+            let __verdict = #first;
             #only_if
             #ttl
             __verdict

@@ -9,6 +9,7 @@ mod handle;
 mod invalidator;
 mod key_part;
 mod render;
+mod response;
 mod site;
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
@@ -28,11 +29,15 @@ use crate::span::{first, mixed};
 /// Output: an `async move` block in which rustc's errors about the body are those of the function itself: the
 /// early `return` tells it the type before it looks at the body.
 fn future_of(function: &Function) -> TokenStream {
-    let ret = function.return_type();
+    future_with(function, &function.return_type())
+}
+
+/// The same, where the type is not the written one.
+fn future_with(function: &Function, ret: &Type) -> TokenStream {
     let body = &function.body;
     let span = mixed(function.return_span());
     // With the user's own span: rustc quotes this place as where the return type was learnt.
-    let edge = return_edge(&ret, function.return_span());
+    let edge = return_edge(ret, function.return_span());
     quote_spanned! {span=>
         async move {
             #edge

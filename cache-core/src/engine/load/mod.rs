@@ -93,7 +93,7 @@ impl Verdict {
 
     /// Unless `accepted` is false.
     pub const fn only_if(mut self, accepted: bool) -> Self {
-        self.store = accepted;
+        self.store &= accepted;
         self
     }
 

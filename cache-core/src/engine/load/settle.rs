@@ -12,9 +12,10 @@ use super::super::Keep;
 use super::run::Older;
 use super::{Loaded, Run, Ticket, part_of};
 use crate::clock;
-use crate::codec::{Codec, Content, Value};
+use crate::codec::{Codec, Content, Dates, Value};
 use crate::config::duration::millis;
 use crate::engine::remove::Name;
+use crate::entry;
 use crate::flight::{Lead, Outcome};
 use crate::generations::{Snapshot, fresh_nonce};
 use crate::planted::{Bug, planted};
@@ -88,6 +89,7 @@ impl Ticket {
             tier: self.tier(),
             version: self.site.map_or(0, |site| site.version),
             shape: 0,
+            codec: self.codec.map_or(entry::JSON, |codec| codec.format),
             generations,
             encoded: None,
             size,
@@ -101,6 +103,14 @@ impl Ticket {
         let core = &self.core;
         let remote = core.shared(keep.tier);
         let born = clock::now();
+        if let (Content::Value(value), Some(codec)) = (&keep.content, self.codec) {
+            let dates = Dates {
+                at: born,
+                age: 0,
+                life: keep.ttl,
+            };
+            (codec.date)(value.as_ref(), dates);
+        }
         run.tell(Outcome::Loaded(keep.content.clone()));
         if !run.spoke {
             return;

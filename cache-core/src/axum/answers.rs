@@ -1,0 +1,234 @@
+//! Responses as the engine sees results of functions, and as clients see them: what the expansions of
+//! `#[cache_response]` call.
+//! All about loads, tiers and staleness is in the engine. Invariant: a response of which no copy may be given to others
+//! is never an [`Answer::Whole`].
+
+use std::any::Any;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use axum::http::header::{AGE, CACHE_CONTROL, CACHE_STATUS};
+pub use axum::response::Response;
+
+pub use super::asked::{Asked, asked};
+use super::record;
+use super::response::{self, Age, CachedResponse};
+use crate::SharedError;
+use crate::codec::Codec;
+use crate::engine::call::Mode;
+use crate::engine::load::Verdict;
+use crate::engine::shape::{Coded, Seen, Shape, Shaped, Share, View};
+
+/// The longest body that is stored when nothing is said: 2 MiB.
+pub const MAX_RESPONSE_BYTES: usize = 2 << 20;
+
+/// What a cached handler has to answer with.
+#[derive(Debug)]
+pub enum Answer {
+    /// What is stored, or what another call's run gave.
+    Given(Arc<CachedResponse>),
+    /// What this call's run gave. Others may have it too.
+    Whole(Arc<CachedResponse>),
+    /// The same, for this caller alone.
+    Loose(Box<Response>),
+}
+
+impl Answer {
+    pub(super) fn loose(response: Response) -> Self {
+        Self::Loose(Box::new(response))
+    }
+
+    fn whole(&self) -> Option<&Arc<CachedResponse>> {
+        match self {
+            Self::Given(response) | Self::Whole(response) => Some(response),
+            Self::Loose(_) => None,
+        }
+    }
+}
+
+/// The shape of responses. An error of the server is a failure, as `Err` is elsewhere.
+#[derive(Debug)]
+pub struct Responses;
+
+impl View for Responses {
+    type Ret = Answer;
+    type Value = CachedResponse;
+    type Held = Arc<CachedResponse>;
+    fn see(ret: &Answer) -> Seen<'_, CachedResponse> {
+        match ret {
+            Answer::Given(response) | Answer::Whole(response) if response.status().is_server_error() => {
+                Seen::Failed
+            }
+            Answer::Given(response) | Answer::Whole(response) => Seen::Value(response),
+            Answer::Loose(response) if response.status().is_server_error() => Seen::Failed,
+            Answer::Loose(_) => Seen::Absent,
+        }
+    }
+}
+
+impl Shape for Responses {
+    type Stored = CachedResponse;
+    fn share(ret: &Answer) -> Option<Arc<CachedResponse>> {
+        ret.whole().map(Arc::clone)
+    }
+    #[inline]
+    fn give(value: Arc<CachedResponse>) -> Answer {
+        Answer::Given(value)
+    }
+    fn absent() -> Option<Answer> {
+        None
+    }
+    fn value(value: &CachedResponse) -> &CachedResponse {
+        value
+    }
+}
+
+/// The response of a failure goes to all who wait.
+#[derive(Debug)]
+pub struct Resent;
+
+impl Share<Answer> for Resent {
+    fn export(ret: &Answer) -> Option<Arc<dyn Any + Send + Sync>> {
+        ret.whole().map(|response| Arc::clone(response) as _)
+    }
+    fn import(error: &(dyn Any + Send + Sync)) -> Option<Answer> {
+        // The `Arc` itself is not to be had from here; a copy shares the body.
+        let response = error.downcast_ref::<CachedResponse>()?;
+        Some(Answer::Given(Arc::new(response.clone())))
+    }
+}
+
+/// Responses are written by a codec of their own.
+#[derive(Debug)]
+pub struct Wire;
+
+impl Coded for Wire {
+    fn codec() -> Option<Codec> {
+        Some(response::codec())
+    }
+}
+
+/// The shape.
+pub fn shape() -> Shaped<Responses> {
+    Shaped::new()
+}
+
+/// How failures are shared.
+pub fn share() -> Resent {
+    Resent
+}
+
+/// How responses are written.
+pub fn codec() -> Wire {
+    Wire
+}
+
+/// What a handler returned, to be asked whether it is an `Err`. The call on a reference prefers the first trait.
+#[derive(Debug)]
+pub struct Returned<'a, R>(pub &'a R);
+
+/// A `Result`.
+pub trait OfResult {
+    /// Whether it is an `Err`.
+    fn is_err(&self) -> bool;
+}
+
+impl<T, E> OfResult for Returned<'_, Result<T, E>> {
+    fn is_err(&self) -> bool {
+        self.0.is_err()
+    }
+}
+
+/// Anything else.
+pub trait OfNoResult {
+    /// It is no `Err`.
+    fn is_err(&self) -> bool {
+        false
+    }
+}
+
+impl<R> OfNoResult for &Returned<'_, R> {}
+
+/// Reads the response of a run.
+pub async fn record(response: Response, is_err: bool, limit: usize, asked: Asked) -> Answer {
+    match asked.mode() {
+        Mode::Bypass => Answer::loose(response),
+        Mode::Use | Mode::Refresh => record::record(response, is_err, limit).await,
+    }
+}
+
+/// Whether a response is stored, as far as HTTP and the handler's `Result` decide it.
+pub fn verdict(response: &CachedResponse) -> Verdict {
+    Verdict::store().only_if(response.may_be_stored())
+}
+
+/// The answer to a caller whose time is up.
+pub fn timed_out(_: SharedError) -> Answer {
+    record::timed_out()
+}
+
+/// The response to the client. `is_private` says that the key has something that is not in the URL, so that caches that
+/// know no more than the URL must not store it.
+pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
+    match answer {
+        Answer::Given(response) => {
+            let age = response.age();
+            tell(&response, age, true, is_private, |out| match age {
+                Some(age) => write!(out, "cache-core; hit; ttl={}", age.left),
+                None => out.write_str("cache-core; fwd=miss; collapsed"),
+            })
+        }
+        Answer::Whole(response) => {
+            let age = response.age();
+            let stored = if age.is_some() { "; stored" } else { "" };
+            // One that was just made is not told to be of an age.
+            tell(&response, age, false, is_private, |out| {
+                write!(out, "cache-core; fwd={}{stored}", asked.why)
+            })
+        }
+        Answer::Loose(mut response) => {
+            let status = HeaderValue::from_static(match asked.why {
+                "bypass" => "cache-core; fwd=bypass",
+                "request" => "cache-core; fwd=request",
+                _ => "cache-core; fwd=miss",
+            });
+            // A table that is full stays as it is.
+            let _ = response.headers_mut().try_insert(CACHE_STATUS, status);
+            *response
+        }
+    }
+}
+
+/// A response with the headers that depend on the moment. They share one buffer.
+fn tell(
+    response: &CachedResponse,
+    age: Option<Age>,
+    tells_age: bool,
+    is_private: bool,
+    status: impl FnOnce(&mut String) -> std::fmt::Result,
+) -> Response {
+    let mut text = String::with_capacity(96);
+    // Writing to a text does not fail.
+    let end_of_age = age.filter(|_| tells_age).map(|age| {
+        let _ = write!(text, "{}", age.age);
+        text.len()
+    });
+    let start = text.len();
+    let end_of_control = age.filter(|_| response.leaves_cache_control()).map(|age| {
+        text.push_str(if is_private { "private, " } else { "" });
+        // Clients subtract `Age` from it, so that what is left is the time that the entry has left.
+        let _ = write!(text, "max-age={}", age.life);
+        text.len()
+    });
+    let start_of_status = text.len();
+    let _ = status(&mut text);
+    let text = Bytes::from(text);
+    let value = |range| HeaderValue::from_maybe_shared(text.slice(range)).ok();
+    response.answer([
+        (AGE, end_of_age.and_then(|end| value(0..end))),
+        (CACHE_CONTROL, end_of_control.and_then(|end| value(start..end))),
+        (CACHE_STATUS, value(start_of_status..text.len())),
+    ])
+}

@@ -1,0 +1,214 @@
+//! A whole response as it is stored: status, headers, and the bytes of the body.
+//! It knows nothing of requests and functions. Invariant: the headers have a place for each of those that are told
+//! anew at every hit, so that filling them in allocates nothing for the table.
+
+use std::sync::OnceLock;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{
+    AGE, CACHE_CONTROL, CACHE_STATUS, CONNECTION, ETAG, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use axum::http::{Extensions, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::{rules, wire};
+use crate::codec::{Codec, Dates, Value};
+use crate::{clock, entry};
+
+/// What stands in the headers until a hit fills it in.
+const PLACE: HeaderValue = HeaderValue::from_static("");
+
+/// What belongs to one connection and not to a response, by RFC 9110, 7.6.1.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// A response that `#[cache_response]` stores, or has refused to. What `cache_if` and `ttl_from` look at there.
+#[derive(Clone, Debug)]
+pub struct CachedResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    /// Whether the rules of HTTP and the function's `Result` let it be stored.
+    may_be_stored: bool,
+    /// Set when it is stored.
+    dates: OnceLock<Dates>,
+}
+
+/// How old a stored response is, and how long it is fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Age {
+    /// The time since it was made, in whole seconds.
+    pub(super) age: u64,
+    /// The time from then on that it is fresh, in whole seconds.
+    pub(super) life: u64,
+    /// The time left, in whole seconds; negative when it is stale.
+    pub(super) left: i64,
+}
+
+impl CachedResponse {
+    /// A response whose body is at hand. Nothing when the table of its headers is full.
+    pub(super) fn new(
+        status: StatusCode,
+        mut headers: HeaderMap,
+        body: Bytes,
+        may_be_stored: bool,
+    ) -> Option<Self> {
+        for name in &HOP_BY_HOP {
+            headers.remove(name);
+        }
+        headers.try_insert(AGE, PLACE).ok()?;
+        headers.try_insert(CACHE_STATUS, PLACE).ok()?;
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.try_insert(CACHE_CONTROL, PLACE).ok()?;
+        }
+        if may_be_stored && !headers.contains_key(ETAG) {
+            let etag = etag(&headers, &body);
+            headers.try_insert(ETAG, etag).ok()?;
+        }
+        Some(Self {
+            status,
+            headers,
+            body,
+            may_be_stored,
+            dates: OnceLock::new(),
+        })
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// A header as the handler set it, or the `ETag` that was made for it; the first one if there are several.
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.headers.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    pub(super) fn may_be_stored(&self) -> bool {
+        self.may_be_stored
+    }
+
+    /// The headers that are stored.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.headers
+            .iter()
+            .filter(|(name, value)| !value.is_empty() || !is_place(name))
+    }
+
+    /// How old it is at this moment. Nothing when it was not stored.
+    pub(super) fn age(&self) -> Option<Age> {
+        let dates = self.dates.get()?;
+        let age = dates.age.saturating_add(clock::now().saturating_sub(dates.at));
+        let left = i64::try_from(dates.life)
+            .unwrap_or(i64::MAX)
+            .saturating_sub_unsigned(age);
+        Some(Age {
+            age: age / 1000,
+            life: dates.life / 1000,
+            left: left.div_euclid(1000),
+        })
+    }
+
+    /// Whether the handler left it to the cache what `Cache-Control` says.
+    pub(super) fn leaves_cache_control(&self) -> bool {
+        self.headers.get(CACHE_CONTROL).is_some_and(HeaderValue::is_empty)
+    }
+
+    /// The response, with the headers that are told anew. A place without a value is taken away.
+    pub(super) fn answer(&self, told: [(HeaderName, Option<HeaderValue>); 3]) -> Response {
+        let mut response = Response::new(Body::from(self.body.clone()));
+        let mut headers = self.headers.clone();
+        for (name, value) in told {
+            match value {
+                // There is a place for it, so the table does not grow.
+                Some(value) => drop(headers.insert(name, value)),
+                None => {
+                    if headers.get(&name).is_some_and(HeaderValue::is_empty) {
+                        headers.remove(&name);
+                    }
+                }
+            }
+        }
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        *response.extensions_mut() = Extensions::new();
+        response
+    }
+}
+
+/// The response alone, as a handler that is not cached would give it.
+impl IntoResponse for CachedResponse {
+    fn into_response(self) -> Response {
+        self.answer([(AGE, None), (CACHE_CONTROL, None), (CACHE_STATUS, None)])
+    }
+}
+
+/// Equal in what a client sees; how old they are does not matter.
+impl PartialEq for CachedResponse {
+    fn eq(&self, other: &Self) -> bool {
+        self.status == other.status && self.headers == other.headers && self.body == other.body
+    }
+}
+
+fn is_place(name: &HeaderName) -> bool {
+    *name == AGE || *name == CACHE_CONTROL || *name == CACHE_STATUS
+}
+
+/// A strong validator: a digest of the body and of the headers that say how to read it. It depends on nothing of this
+/// process.
+fn etag(headers: &HeaderMap, body: &[u8]) -> HeaderValue {
+    let mut digest = Sha256::new();
+    for name in rules::REPRESENTATION {
+        for value in headers.get_all(&name) {
+            digest.update(name.as_str());
+            digest.update((value.len() as u64).to_le_bytes());
+            digest.update(value.as_bytes());
+        }
+        digest.update([0]);
+    }
+    digest.update(body);
+    let digest = hex::encode(digest.finalize());
+    let text = format!("\"{}\"", digest.get(..32).unwrap_or(&digest));
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(PLACE)
+}
+
+/// How responses are written into the shared tier and read back.
+pub(super) fn codec() -> Codec {
+    fn of(value: &(dyn std::any::Any + Send + Sync)) -> Option<&CachedResponse> {
+        value.downcast_ref::<CachedResponse>()
+    }
+    Codec {
+        encode: |value| match of(value) {
+            Some(response) => Ok(wire::write(response)),
+            None => Err("the value is no response".to_owned()),
+        },
+        decode: |bytes| match wire::read(bytes) {
+            Some(response) => Ok(std::sync::Arc::new(response) as Value),
+            None => Err("the bytes are no response".to_owned()),
+        },
+        count: |_| None,
+        of: std::any::TypeId::of::<CachedResponse>,
+        shape: || wire::VERSION,
+        sole: true,
+        format: entry::RESPONSE,
+        date: |value, dates| {
+            if let Some(response) = of(value) {
+                // The first to store it dates it; others who hold it see the same.
+                let _ = response.dates.set(dates);
+            }
+        },
+    }
+}

@@ -1,0 +1,118 @@
+//! What is different where the whole response of a handler is cached.
+//!
+//! The way of a call is that of every cached function. The invariant is that the arguments of the handler stay as they
+//! are written, so that what other attributes know of them stays right.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::visit_mut::{VisitMut, visit_type_mut};
+use syn::{ReturnType, Token, Type};
+
+use super::future_with;
+use crate::model::{Cached, KeyPlan};
+use crate::signature::{Function, ungrouped};
+use crate::span::{first, mixed};
+
+/// Input:  `async fn f(..) -> Json<T>`
+/// Output: `async fn f(..) -> Response`; `impl Trait` stays, since a response is that too.
+pub(super) fn function(cached: &Cached) -> Function {
+    let Function {
+        attributes,
+        visibility,
+        signature,
+        body,
+    } = &cached.function;
+    let mut signature = signature.clone();
+    let is_hidden = matches!(ungrouped(&cached.function.return_type()), Type::ImplTrait(_));
+    if !is_hidden {
+        let span = mixed(cached.function.return_span());
+        let private = cached.krate.private(span);
+        let ty = Type::Verbatim(quote_spanned!(span=> #private::answers::Response));
+        signature.output = ReturnType::Type(Token![->](span), Box::new(ty));
+    }
+    Function {
+        attributes: attributes.clone(),
+        visibility: visibility.clone(),
+        signature,
+        body: body.clone(),
+    }
+}
+
+/// Asks how this request uses the cache, given what the attribute says.
+pub(super) fn asked(cached: &Cached, mode: &TokenStream) -> (TokenStream, TokenStream) {
+    let span = Span::mixed_site();
+    let private = cached.krate.private(span);
+    (
+        quote_spanned!(span=> let __asked = #private::answers::asked(#mode);),
+        quote_spanned!(span=> __asked.mode()),
+    )
+}
+
+/// `shape()`, `share()` or `codec()` of responses.
+pub(super) fn of_responses(cached: &Cached, name: &Ident) -> TokenStream {
+    let private = cached.krate.private(name.span());
+    quote_spanned!(name.span()=> #private::answers::#name())
+}
+
+/// Input:  `{ body }`
+/// Output: `async move { record(async move { body }.await, ..).await }`, which gives an answer.
+pub(super) fn future(cached: &Cached) -> TokenStream {
+    let span = mixed(cached.function.return_span());
+    let krate = cached.krate.at(span);
+    let private = cached.krate.private(span);
+    let future = future_with(&cached.function, &named(cached.function.return_type()));
+    let limit = match cached.options.max_response_bytes.get() {
+        Some(limit) => {
+            let at = mixed(first(limit));
+            let private = cached.krate.private(at);
+            quote_spanned!(at=> let __limit: #private::usize = #limit;)
+        }
+        None => quote_spanned!(span=> let __limit = #private::answers::MAX_RESPONSE_BYTES;),
+    };
+    quote_spanned! {span=>
+        async move {
+            #limit
+            let __ret = #future.await;
+            let __is_err = {
+                #[allow(unused_imports)]
+                use #private::answers::{OfNoResult as _, OfResult as _};
+                (&#private::answers::Returned(&__ret)).is_err()
+            };
+            let __response = #krate::bound::Responds::responded(__ret);
+            #private::answers::record(__response, __is_err, __limit, __asked).await
+        }
+    }
+}
+
+/// The type with `_` for what has no name, which the body tells.
+fn named(mut ty: Type) -> Type {
+    struct Hide;
+    impl VisitMut for Hide {
+        fn visit_type_mut(&mut self, ty: &mut Type) {
+            if let Type::ImplTrait(hidden) = ty {
+                *ty = Type::Infer(syn::TypeInfer {
+                    attrs: Vec::new(),
+                    underscore_token: Token![_](hidden.impl_token.span),
+                });
+            }
+            visit_type_mut(self, ty);
+        }
+    }
+    Hide.visit_type_mut(&mut ty);
+    ty
+}
+
+/// The answer as a response. One whose key has something that is not in the URL is for those alone who know it.
+pub(super) fn respond(cached: &Cached, key: &KeyPlan, found: &TokenStream) -> TokenStream {
+    let span = mixed(cached.function.value_span());
+    let private = cached.krate.private(span);
+    let mut keyed = key
+        .arguments()
+        .into_iter()
+        .filter_map(|index| cached.bindings.get(index));
+    let is_private = keyed.any(|binding| !binding.is_of_url);
+    quote_spanned! {span=>
+        let __answer = #found;
+        #private::answers::respond(__answer, __asked, #is_private)
+    }
+}

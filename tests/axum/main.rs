@@ -1,0 +1,10 @@
+//! Handlers, seen by a real client: whole responses, conditional requests, and the router for operators.
+
+mod client;
+mod http;
+mod manual;
+mod router;
+mod rules;
+mod server;
+mod shared;
+mod weight;
