@@ -36,7 +36,7 @@ modules() {
     redis-6.2) without='worker|cluster|tls' ;;
     *) without='worker|tls' ;;
     esac
-    grep -l -e 'RedisServer' -e 'RedisCluster' -e 'shared()' tests/it/*.rs |
+    grep -l -e 'RedisServer' -e 'RedisCluster' -e 'RedisSentinels' -e 'shared()' tests/it/*.rs |
         sed 's,.*/,,; s,\.rs$,,' | grep -v -x -E "$without" | sed 's,$,::,'
 }
 
