@@ -42,6 +42,12 @@ modules() {
 
 for server in ${*:-redis-6.2 valkey-9}; do
     printf '\n== %s\n' "$("$servers/$server" --version)"
-    # shellcheck disable=SC2046 # one filter for each module
-    CACHE_TEST_REDIS_SERVER="$PWD/$servers/$server" cargo test -p tests --test it -- $(modules "$server")
+    export CACHE_TEST_REDIS_SERVER="$PWD/$servers/$server"
+    if cargo nextest --version >/dev/null 2>&1; then
+        filter=$(modules "$server" | sed 's,.*,test(/^&/),' | paste -s -d '|' -)
+        cargo nextest run --profile ci -p tests --test it -E "$filter"
+    else
+        # shellcheck disable=SC2046 # one filter for each module
+        cargo test -p tests --test it -- $(modules "$server")
+    fi
 done

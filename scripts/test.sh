@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 sh scripts/install-redis.sh
 
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --all-features
+    cargo nextest run --workspace --all-features --profile ci
     # nextest leaves out the examples in the documentation.
     cargo test --doc -p cache-core --all-features
 else

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    RedisError, Value,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    ProtocolVersion, RedisError, Value,
 };
 
 use super::link::{Link, Place, ServerFacts, State, describe, lock};
@@ -19,9 +19,11 @@ use crate::config::{Secret, redact};
 use crate::{CacheError, clock};
 
 const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
-/// How long one attempt to come back may take, so that the next one is not far.
-pub(super) const ATTEMPT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(300);
+/// How long one attempt to come back may take. One that began before the server was back may be lost, and is then in the way
+/// of the next; both together are less than the second within which a server is used again.
+pub(super) const ATTEMPT: Duration = Duration::from_millis(600);
+const _: () = assert!(LONGEST_WAIT.as_millis() + ATTEMPT.as_millis() < 1000);
 
 /// What a link leads to.
 pub(super) enum Target {
@@ -214,39 +216,42 @@ impl Link {
         must_be_master: bool,
     ) -> Result<MultiplexedConnection, RedisError> {
         let mut connection = self.open(client, limit).await?;
-        let asked = std::time::Instant::now();
-        redis::cmd("PING").query_async::<Value>(&mut connection).await?;
-        let latency = asked.elapsed();
+        // In one round trip: far away, each one more would be a part of what an attempt may take.
+        let mut questions = redis::pipe();
+        questions.cmd("PING").cmd("TIME").cmd("INFO").arg("server");
+        questions
+            .cmd("CLIENT")
+            .arg("SETNAME")
+            .arg("cache-core")
+            .cmd("ROLE");
+        let (asked, sent) = (clock::steady(), std::time::Instant::now());
+        let answers = connection.send_packed_commands(&questions, 0, 5).await?;
+        let (latency, answered) = (sent.elapsed(), clock::steady());
+        let mut answers = answers.into_iter().map(Value::extract_error);
+        let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+        next()?;
+        // A user who may not ask for the others can use the cache all the same.
+        let (time, info, _, role) = (next(), next(), next(), next());
         if must_be_master
-            && let Ok(role) = redis::cmd("ROLE")
-                .query_async::<Vec<Value>>(&mut connection)
-                .await
+            && let Ok(Value::Array(role)) = role
             && !matches!(role.first(), Some(Value::BulkString(role)) if role == b"master")
         {
             return Err(RedisError::from((ErrorKind::Client, "this server is no master")));
         }
-        // A user who may not ask for these can use the cache all the same.
-        let _ = redis::cmd("CLIENT")
-            .arg("SETNAME")
-            .arg("cache-core")
-            .query_async::<Value>(&mut connection)
-            .await;
-        let asked = clock::steady();
-        if let Ok((seconds, micros)) = redis::cmd("TIME")
-            .query_async::<(u64, u64)>(&mut connection)
-            .await
+        if let Some((seconds, micros)) = time
+            .ok()
+            .and_then(|time| <(u64, u64)>::from_redis_value(time).ok())
         {
-            let ours = u64::midpoint(asked, clock::steady());
+            let ours = u64::midpoint(asked, answered);
             let theirs = seconds.saturating_mul(1000) + micros / 1000;
             self.ahead.store(
                 theirs.cast_signed().wrapping_sub(ours.cast_signed()),
                 Ordering::Relaxed,
             );
         }
-        let info = redis::cmd("INFO")
-            .arg("server")
-            .query_async::<String>(&mut connection)
-            .await
+        let info = info
+            .ok()
+            .and_then(|info| String::from_redis_value(info).ok())
             .unwrap_or_default();
         let field = |name: &str| {
             let line = info.lines().find_map(|line| line.strip_prefix(name));
