@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["flight"],
     &["memory", "remote"],
     &["engine"],
-    &["bound", "catalogue", "manager", "__private"],
+    &["bound", "catalogue", "handle", "manager", "__private"],
     &["typed", "domain", "guide"],
     &["sim"],
 ];
