@@ -58,6 +58,29 @@ macro_rules! __cache_register {
 }
 pub use crate::__cache_register as register;
 
+/// The type of the value in a return type that names no generic parameter.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cache_held {
+    ($t:ty) => {
+        <$t as $crate::__private::Holds<
+            {
+                #[allow(unused_imports)]
+                use $crate::__private::{Holds as __Holds, Otherwise as _, Probe as __Probe};
+                type __A = $t;
+                type __B = <__A as __Holds<{ __Probe::<__A>::RESULT }>>::Held;
+                type __C = <__B as __Holds<{ __Probe::<__B>::JSON }>>::Held;
+                type __D = <__C as __Holds<{ __Probe::<__C>::OPTION }>>::Held;
+                __Probe::<__A>::RESULT
+                    + __Probe::<__B>::JSON
+                    + __Probe::<__C>::OPTION
+                    + 4 * __Probe::<__D>::JSON
+            },
+        >>::Held
+    };
+}
+pub use crate::__cache_held as held;
+
 /// The shape of a return type.
 #[doc(hidden)]
 #[macro_export]
@@ -73,7 +96,6 @@ macro_rules! __cache_shape {
         (&tag).shape()
     }};
 }
-pub use crate::__cache_held as held;
 pub use crate::__cache_shape as shape;
 pub use crate::__cache_shape as any_shape;
 

@@ -25,7 +25,8 @@ pub(crate) fn block_around(token: Span) -> Option<Block> {
     if !proc_macro::is_available() {
         return None;
     }
-    let span = token.unwrap();
+    // There is a compiler, so it has a span for this one.
+    let span = Span::unwrap(token);
     let text = source(span.local_file()?)?;
     block_above(&text, span.start().line())
 }

@@ -67,25 +67,3 @@ holds! {
     14 [] axum::Json<Option<axum::Json<T>>>;
     15 [E] Result<axum::Json<Option<axum::Json<T>>>, E>;
 }
-
-/// The type of the value in a return type that names no generic parameter.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __cache_held {
-    ($t:ty) => {
-        <$t as $crate::__private::Holds<
-            {
-                #[allow(unused_imports)]
-                use $crate::__private::{Holds as __Holds, Otherwise as _, Probe as __Probe};
-                type __A = $t;
-                type __B = <__A as __Holds<{ __Probe::<__A>::RESULT }>>::Held;
-                type __C = <__B as __Holds<{ __Probe::<__B>::JSON }>>::Held;
-                type __D = <__C as __Holds<{ __Probe::<__C>::OPTION }>>::Held;
-                __Probe::<__A>::RESULT
-                    + __Probe::<__B>::JSON
-                    + __Probe::<__C>::OPTION
-                    + 4 * __Probe::<__D>::JSON
-            },
-        >>::Held
-    };
-}
