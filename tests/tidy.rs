@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["flight"],
     &["memory", "remote"],
     &["engine"],
-    &["axum", "bound", "catalogue", "manager", "__private"],
+    &["axum", "bound", "catalogue", "handle", "manager", "__private"],
     &["typed", "domain", "guide"],
     &["sim"],
 ];

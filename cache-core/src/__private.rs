@@ -1,12 +1,13 @@
 //! What the attributes' expansions may name, and nothing else does. It is no part of the public interface and changes
 //! without notice.
 
-use std::any::type_name;
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+pub use std::any::type_name;
+pub use std::boxed::Box;
 pub use std::marker::Sized;
 pub use std::option::Option::{self, None, Some};
 pub use std::primitive::{bool, usize};
@@ -20,6 +21,7 @@ pub use inventory;
 #[cfg(feature = "axum")]
 pub use crate::axum::answers;
 pub use crate::engine::call::{Miss, Mode};
+pub use crate::engine::held::{Holds, Otherwise, Probe};
 pub use crate::engine::info::{FunctionInfo, TargetInfo};
 pub use crate::engine::load::Verdict;
 pub use crate::engine::shape::{
@@ -27,11 +29,13 @@ pub use crate::engine::shape::{
 };
 pub use crate::engine::shape::{peel, share as sharing};
 pub use crate::engine::site::{Registered, Site};
+pub use crate::handle::Place;
 pub use crate::key::{Canonical, KeyWriter};
 
 use crate::bound::Written;
+use crate::engine::info::KeyForm;
 use crate::engine::remove::Name;
-use crate::engine::{Core, current};
+use crate::engine::{Core, current, forced};
 use crate::key::{digest_of_json, to_json};
 use crate::stats::Counters;
 use crate::{CacheKey, CacheManager, Key};
@@ -55,6 +59,29 @@ macro_rules! __cache_register {
     };
 }
 pub use crate::__cache_register as register;
+
+/// The type of the value in a return type that names no generic parameter.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cache_held {
+    ($t:ty) => {
+        <$t as $crate::__private::Holds<
+            {
+                #[allow(unused_imports)]
+                use $crate::__private::{Holds as __Holds, Otherwise as _, Probe as __Probe};
+                type __A = $t;
+                type __B = <__A as __Holds<{ __Probe::<__A>::RESULT }>>::Held;
+                type __C = <__B as __Holds<{ __Probe::<__B>::JSON }>>::Held;
+                type __D = <__C as __Holds<{ __Probe::<__C>::OPTION }>>::Held;
+                __Probe::<__A>::RESULT
+                    + __Probe::<__B>::JSON
+                    + __Probe::<__C>::OPTION
+                    + 4 * __Probe::<__D>::JSON
+            },
+        >>::Held
+    };
+}
+pub use crate::__cache_held as held;
 
 /// The shape of a return type.
 #[doc(hidden)]
@@ -85,6 +112,24 @@ macro_rules! __cache_content {
     }};
 }
 pub use crate::__cache_content as content;
+
+/// An entry, with what is inside of the return type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cache_seen {
+    ($place:expr) => {{
+        #[allow(unused_imports)]
+        use $crate::__private::peel::*;
+        let place = $place;
+        let tag = place.returned();
+        let tag = (&tag).result();
+        let tag = (&tag).json();
+        let tag = (&tag).option();
+        let tag = (&tag).json();
+        place.seen((&tag).shape())
+    }};
+}
+pub use crate::__cache_seen as seen;
 
 /// How errors of a return type are shared.
 #[doc(hidden)]
@@ -178,7 +223,7 @@ pub fn value<S: View>(_: Shaped<S>) -> PhantomData<S::Value> {
 }
 
 /// The type of the value in it, with the pointer around it that is handed out.
-pub fn held<S: View>(_: Shaped<S>) -> PhantomData<S::Held> {
+pub fn held_in<S: View>(_: Shaped<S>) -> PhantomData<S::Held> {
     PhantomData
 }
 
@@ -255,8 +300,15 @@ pub fn store_all<V: ?Sized>(_: &V) -> Verdict {
 }
 
 /// Counts a search.
-pub fn popular(manager: Option<&CacheManager>, text: &str) {
-    core_of(manager, |core| core.record_search(text));
+pub fn popular(site: &'static Site, manager: Option<&CacheManager>, text: &str) {
+    if !forced::is_bypassed(site) {
+        core_of(manager, |core| core.record_search(text));
+    }
+}
+
+/// Calls a function in a mode that its caller has chosen.
+pub async fn call<F: Future>(function: Target, mode: Mode, call: F) -> F::Output {
+    forced::call(Some(function.site), mode, call).await
 }
 
 fn core_of<R>(manager: Option<&CacheManager>, see: impl Fn(&Arc<Core>) -> R) -> R {
@@ -302,52 +354,53 @@ pub async fn invalidate_target(manager: Option<&CacheManager>, target: Target) {
     }
 }
 
-/// All entries of a function.
-#[derive(Debug, Clone)]
+/// A cached function, as its handle and those who invalidate it name it.
+#[derive(Debug, Clone, Copy)]
 pub struct Target {
-    path: &'static str,
-    namespace: String,
-    /// The template, without the namespace where that is the path of a function or a method.
-    template: &'static str,
+    /// What its attribute says.
+    pub site: &'static Site,
+    /// The type that it is a method of.
+    of: &'static str,
 }
 
 impl Target {
-    /// A function with a template of its own.
-    pub fn function(path: &'static str, template: &'static str) -> Self {
+    /// A function.
+    #[inline]
+    pub const fn function(site: &'static Site) -> Self {
+        Self { site, of: "" }
+    }
+
+    /// A function of a type.
+    #[inline]
+    pub fn method<T: ?Sized>(site: &'static Site) -> Self {
         Self {
-            path,
-            namespace: template.split(':').next().unwrap_or_default().to_owned(),
-            template,
+            site,
+            of: type_name::<T>(),
         }
     }
 
-    /// A function whose namespace is its path; `rest` is what follows.
-    pub fn function_by_path(path: &'static str, rest: &'static str) -> Self {
-        Self {
-            path,
-            namespace: path.replace("::", "."),
-            template: rest,
-        }
-    }
-
-    /// A method that has no key of its own; `rest` is what follows its namespace.
-    pub fn method<T: ?Sized>(module: &'static str, name: &str, rest: &'static str) -> Self {
-        Self {
-            path: module,
-            namespace: namespace_of_method(module, type_name::<T>(), name),
-            template: rest,
+    fn namespace(self) -> String {
+        let (path, template) = (self.site.path, self.site.template);
+        match self.site.key {
+            KeyForm::Template | KeyForm::None => template.split(':').next().unwrap_or_default().to_owned(),
+            KeyForm::Path => path.replace("::", "."),
+            KeyForm::Method => {
+                let (module, name) = path.rsplit_once("::").unwrap_or(("", path));
+                namespace_of_method(module, self.of, name)
+            }
         }
     }
 
     fn names(self) -> Vec<Name> {
-        if self.template.contains('{') {
-            return Name::function(self.path, self.template, &self.namespace).into();
+        let (path, template) = (self.site.path, self.site.template);
+        let namespace = self.namespace();
+        if template.contains('{') {
+            return Name::function(path, template, &namespace).into();
         }
         // There is one entry.
-        let key = if self.template.starts_with(&self.namespace) {
-            self.template.to_owned()
-        } else {
-            self.namespace + self.template
+        let key = match self.site.key {
+            KeyForm::Template | KeyForm::None => template.to_owned(),
+            KeyForm::Path | KeyForm::Method => namespace + template,
         };
         vec![Name::Key(key)]
     }
@@ -402,6 +455,24 @@ impl Targets {
     /// A tag.
     pub fn tag(&mut self, render: impl FnOnce(&mut KeyWriter)) {
         self.names.push((Name::tag(&Key::pattern(render)), true));
+    }
+}
+
+impl Targets {
+    /// Nothing yet, of no function.
+    pub fn here(manager: Option<&CacheManager>) -> Self {
+        let manager = manager.map_or_else(CacheManager::current, Clone::clone);
+        let counters = Arc::clone(&manager.core.stats.direct);
+        Self {
+            manager,
+            counters,
+            names: Vec::new(),
+        }
+    }
+
+    /// Invalidates.
+    pub async fn drop_all(self) {
+        self.settle(false).await;
     }
 }
 

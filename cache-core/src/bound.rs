@@ -20,6 +20,7 @@
 //! | `Responds` | what a function returns | `#[cache_response]` |
 //! | [`Background`] | arguments and what a function returns | `stale_while_revalidate`, `refresh_ahead`, `soft_timeout` |
 //! | [`Manager`] | an expression | `manager` |
+//! | [`HasEntry`] | methods | `entry!` |
 //! | [`Cached`] | methods among the targets | `#[invalidate_cache]` |
 
 // Most are asked for through a method of their own: of any other function rustc explains where its bound stands.
@@ -31,8 +32,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::__private::Target;
 use crate::__private::digest::{Json, Part, Text};
+use crate::__private::{Place, Target};
 use crate::key::{KeyWriter, digest_of_bytes};
 use crate::{CacheKey, CacheManager, Key, SharedError};
 
@@ -329,6 +330,27 @@ impl Cached for Key {
 impl Cached for Target {
     type Target = Self;
     fn cached(self) -> Self {
+        self
+    }
+}
+
+/// Has entries that can be named by the keyed arguments: the methods that `entry!` names.
+#[diagnostic::on_unimplemented(
+    message = "this method has no entry to name by its key",
+    label = "it is not cached, or it needs arguments that are not in its key",
+    note = "put `#[cache_result]` on it; its `tags`, `ttl`, `ttl_from` and `manager` may take no argument outside of the key"
+)]
+pub trait HasEntry {
+    #[doc(hidden)]
+    type Place;
+    #[doc(hidden)]
+    fn entry(self) -> Self::Place;
+}
+
+#[diagnostic::do_not_recommend]
+impl<R> HasEntry for Place<R> {
+    type Place = Self;
+    fn entry(self) -> Self {
         self
     }
 }

@@ -34,6 +34,7 @@ mod flight;
 mod generations;
 mod glob;
 pub mod guide;
+mod handle;
 mod key;
 mod manager;
 mod memory;
@@ -52,6 +53,7 @@ pub use domain::{Campaigns, Namespace, Search};
 pub use engine::Tier;
 pub use engine::info::{FunctionInfo, TargetInfo};
 pub use error::{CacheError, SharedError};
+pub use handle::{Entry, refresh, uncached};
 pub use key::{CacheKey, Integer, Key, KeyWriter};
 pub use manager::{
     CacheManager, CacheManagerBuilder, Fetch, Health, HealthStatus, NodeHealth, PopularSearches, RedisHealth,
@@ -63,10 +65,13 @@ pub use typed::{CacheNamespace, Typed};
 #[cfg(feature = "uuid")]
 pub use typed::{UserIdToUuid, UserUuidToId};
 
-#[cfg(all(feature = "macros", feature = "axum"))]
+#[cfg(feature = "axum")]
 pub use cache_macros::cache_response;
+pub use cache_macros::{
+    CacheKey, cache_impl, cache_lead_data, cache_result, cache_search_results, invalidate_cache,
+};
 #[cfg(feature = "macros")]
-pub use cache_macros::{CacheKey, cache_lead_data, cache_result, cache_search_results, invalidate_cache};
+pub use cache_macros::{entry, invalidate, key};
 
 /// Whether a key matches a glob pattern, with the meaning that Redis gives to `* ? [a-c] [^a] \`. For stores of your
 /// own; see [`CacheBackend`].

@@ -9,17 +9,40 @@ use quote::{ToTokens, quote};
 use crate::attr::{self, CachedAttribute};
 use crate::crate_path::CratePath;
 use crate::errors::Errors;
+use crate::expand::Extent;
+use crate::impl_block::{self, Block, Item};
+use crate::locals;
 use crate::model::{Cached, Invalidator};
 use crate::signature::Function;
 use crate::{check, expand};
 
 /// Expands an attribute that caches.
 pub(crate) fn cached(attribute: CachedAttribute, options: TokenStream, item: &TokenStream) -> TokenStream {
+    if impl_block::is_done(&options) {
+        return item.clone();
+    }
+    match Function::parse(item.clone(), attribute.name()) {
+        Ok(function) => {
+            let Expanded {
+                function,
+                beside,
+                errors,
+            } = expanded(attribute, options, function);
+            quote!(#function #beside #errors)
+        }
+        Err(error) => with_item(&error, item),
+    }
+}
+
+/// What becomes of a cached function.
+struct Expanded {
+    function: TokenStream,
+    beside: TokenStream,
+    errors: TokenStream,
+}
+
+fn expanded(attribute: CachedAttribute, options: TokenStream, function: Function) -> Expanded {
     let mut errors = Errors::default();
-    let function = match Function::parse(item.clone(), attribute.name()) {
-        Ok(function) => function,
-        Err(error) => return with_item(&error, item),
-    };
     let options = attr::parse_cached(attribute, options, &mut errors);
     let krate = CratePath::new(options.krate.get());
     let bindings = function.bindings();
@@ -31,19 +54,53 @@ pub(crate) fn cached(attribute: CachedAttribute, options: TokenStream, item: &To
         krate,
     };
     let plan = check::cached(&cached, &mut errors);
-    match plan {
-        Some(plan) if errors.is_empty() => {
-            let handle = expand::handle(&cached, &plan.key);
-            let function = expand::cached_fn(&cached, &plan);
-            quote!(#function #handle)
-        }
-        plan => {
-            let handle = plan.map(|plan| expand::handle(&cached, &plan.key));
-            let errors = errors.into_compile_errors();
-            let function = &cached.function;
-            quote!(#function #handle #errors)
+    // Without it, what stands beside the function would be refused by rustc, in words that say nothing.
+    let has_place = check::has_place_for_a_handle(&cached, &mut errors);
+    let is_right = errors.is_empty();
+    let extent = if is_right { Extent::Whole } else { Extent::Names };
+    let handle = |plan| expand::handle(&cached, plan, extent);
+    let beside = plan
+        .as_ref()
+        .filter(|_| has_place)
+        .map(handle)
+        .unwrap_or_default();
+    let function = match plan {
+        Some(plan) if is_right => expand::cached_fn(&cached, &plan),
+        _ => cached.function.to_token_stream(),
+    };
+    Expanded {
+        function,
+        beside,
+        errors: errors.into_compile_errors(),
+    }
+}
+
+/// Expands `#[cache_impl]`.
+pub(crate) fn implementation(options: &TokenStream, item: &TokenStream) -> TokenStream {
+    let block = match Block::parse(item.clone()) {
+        Ok(block) => block,
+        Err(error) => return with_item(&error, item),
+    };
+    let mut errors = check::cache_impl(options, &block).into_compile_errors();
+    let mut items = TokenStream::new();
+    let mut beside = TokenStream::new();
+    for item in &block.items {
+        match item {
+            Item::Cached {
+                attribute,
+                options,
+                function,
+            } => {
+                let expanded = expanded(*attribute, options.clone(), (**function).clone());
+                items.extend(expanded.function);
+                beside.extend(expanded.beside);
+                errors.extend(expanded.errors);
+            }
+            Item::Other(tokens) => items.extend(tokens.clone()),
         }
     }
+    let block = block.with(&items, &beside);
+    quote!(#block #errors)
 }
 
 /// Expands `#[invalidate_cache]`.
@@ -57,6 +114,8 @@ pub(crate) fn invalidator(options: TokenStream, item: &TokenStream) -> TokenStre
     let krate = CratePath::new(options.krate.get());
     let bindings = function.bindings();
     let invalidator = Invalidator {
+        name: "invalidate_cache",
+        is_local: false,
         options,
         function,
         bindings,
@@ -69,6 +128,48 @@ pub(crate) fn invalidator(options: TokenStream, item: &TokenStream) -> TokenStre
     let mut tokens = invalidator.function.into_token_stream();
     tokens.extend(errors.into_compile_errors());
     tokens
+}
+
+/// Expands `invalidate!`.
+pub(crate) fn invalidate(tokens: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = attr::parse_invalidate(tokens, &mut errors);
+    let around = locals::around("invalidate!", options);
+    let targets = check::invalidator(&around, &mut errors);
+    if errors.is_empty() {
+        expand::invalidate(&around, &targets)
+    } else {
+        errors.into_expression()
+    }
+}
+
+/// Expands `key!`.
+pub(crate) fn key(tokens: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let literal = match locals::literal(tokens) {
+        Ok(literal) => literal,
+        Err(error) => return error.into_compile_error(),
+    };
+    let around = locals::around_text("key!", &literal);
+    match check::key_macro(&literal, &around, &mut errors) {
+        Some(parts) if errors.is_empty() => expand::key(&around, &parts),
+        _ => errors.into_expression(),
+    }
+}
+
+/// Expands `entry!`.
+pub(crate) fn cache_entry(tokens: &TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = match locals::target(tokens) {
+        Ok(options) => options,
+        Err(error) => return error.into_compile_error(),
+    };
+    let around = locals::around("entry!", options);
+    let plans = check::invalidator(&around, &mut errors);
+    match plans.first() {
+        Some(plan) if errors.is_empty() => expand::entry(&around, &plan.kind),
+        _ => errors.into_expression(),
+    }
 }
 
 /// Expands `#[derive(CacheKey)]`.
@@ -255,7 +356,7 @@ mod tests {
     #[test]
     fn options_of_the_future_are_unknown_and_not_ignored() {
         let item = "async fn f(id: u64) -> u64 { id }";
-        for option in ["each = id in ids", "handle = Name"] {
+        for option in ["each = id in ids"] {
             let found = first_lines(&format!("{option}, key = \"a:{{id}}\""), item);
             let name = option.split(' ').next().unwrap_or_default();
             assert_eq!(found, [format!("unknown option `{name}`")]);
@@ -272,7 +373,8 @@ mod tests {
                 let end = rest.find("})").unwrap_or_else(|| panic!("{rest}"));
                 rest[..end].to_owned()
             };
-            text.split(".tag(").skip(1).map(of_tag).collect()
+            let function = text.split("enumf{}").next().unwrap_or_default();
+            function.split(".tag(").skip(1).map(of_tag).collect()
         };
         let cached = cached(
             CachedAttribute::Result,
@@ -326,6 +428,7 @@ mod tests {
             "tier = memory",
             "manager = m",
             "version = 1",
+            "handle = Name",
             "crate = \"x\"",
         ] {
             let name = option.split([' ', '(']).next().unwrap_or_default();

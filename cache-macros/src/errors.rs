@@ -38,6 +38,14 @@ impl Errors {
     }
 }
 
+impl Errors {
+    /// The same where an expression stands.
+    pub(crate) fn into_expression(self) -> TokenStream {
+        let errors = self.into_compile_errors();
+        quote::quote!({ #errors })
+    }
+}
+
 /// What is wrong in one lower-case line, then what to do about it.
 pub(crate) struct Message {
     lines: String,

@@ -2,26 +2,63 @@
 //!
 //! An attribute is parsed, checked and expanded in this order, and only the checks refuse. What is refused is
 //! told in the words of the user at the token at fault, all mistakes of one attribute at once.
+//!
+//! All of this is the feature `full`, which `macros` of `cache-core` turns on. Without it the attributes are there and leave
+//! the bare function, unchecked; there are no handles, and no `key!`, `entry!` and `invalidate!`, and the derive does nothing.
 
+#[cfg(feature = "full")]
 mod attr;
+#[cfg(feature = "full")]
 mod check;
+#[cfg(feature = "full")]
 mod crate_path;
+#[cfg(feature = "full")]
 mod duration;
+#[cfg(feature = "full")]
 mod entry;
+#[cfg(feature = "full")]
 mod errors;
+#[cfg(feature = "full")]
 mod expand;
+#[cfg(feature = "full")]
+mod impl_block;
+#[cfg(feature = "full")]
+mod locals;
+#[cfg(feature = "full")]
 mod model;
-#[cfg(test)]
+#[cfg(all(test, feature = "full"))]
 mod properties;
+#[cfg(feature = "full")]
 mod signature;
+#[cfg(feature = "full")]
 mod span;
+#[cfg(feature = "full")]
 mod suggest;
+#[cfg(feature = "full")]
+mod surroundings;
+#[cfg(feature = "full")]
 mod template;
+#[cfg(feature = "full")]
 mod words;
 
 use proc_macro::TokenStream;
 
+#[cfg(feature = "full")]
 use crate::attr::CachedAttribute;
+
+/// What an attribute makes of an item; without the feature `full`, the item itself.
+macro_rules! expanded {
+    ($options:ident, $item:ident, $expansion:expr) => {{
+        #[cfg(feature = "full")]
+        let expanded = $expansion;
+        #[cfg(not(feature = "full"))]
+        let expanded = {
+            drop($options);
+            $item
+        };
+        expanded
+    }};
+}
 
 /// Caches the result of an `async fn`.
 ///
@@ -30,8 +67,8 @@ use crate::attr::CachedAttribute;
 /// async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbError> { .. }
 /// ```
 ///
-/// It goes on free functions, inherent methods, generic functions and axum handlers. The function keeps its
-/// signature, visibility and other attributes. Only `Ok` is stored of a `Result`; `None` is not, unless
+/// It goes on free functions, methods with `self`, generic functions and axum handlers, and with [`macro@cache_impl`] on
+/// their block on methods of traits and associated functions. The function keeps its signature, visibility and other attributes. Only `Ok` is stored of a `Result`; `None` is not, unless
 /// `none_ttl` is given. Values are seen through `Result`, `Option`, `Json` and `Arc`.
 ///
 /// # Keys
@@ -42,6 +79,9 @@ use crate::attr::CachedAttribute;
 ///
 /// Every argument is part of the key or is named in `skip`, `self` too. One field in the key covers its
 /// argument. A parameter `State(..): State<..>` is skipped by itself, and `_: T` needs no cover.
+///
+/// So is every type and constant that the function is generic over, unless an argument mentions it: `{N}` is the value of
+/// a constant, `{T}` the name of a type, and `skip(T)` says that it does not matter. Those of an `impl` block go with `self`.
 ///
 /// # Options
 ///
@@ -67,6 +107,7 @@ use crate::attr::CachedAttribute;
 /// | `tier` | `memory`, `redis`, `both` | where entries are kept; with `memory` the value needs no serde |
 /// | `manager` | expression on the arguments | the `CacheManager` to use, or a reference to one |
 /// | `version` | integer | a bump makes all earlier entries misses |
+/// | `handle` | name | what the handle is called, where a module of the function's name is in the way; targets use it too |
 /// | `crate` | path as a string | where `cache_core` is, when it cannot be found |
 ///
 /// A first string without a name is the `key_type`, and a closure without one is the `key_fn`:
@@ -88,14 +129,40 @@ use crate::attr::CachedAttribute;
 ///
 /// # The handle
 ///
-/// A cached function has a handle of the same path: `calculate_metric::key(..)` gives the key of an entry and
-/// `calculate_metric::invalidate(..)` drops it. Both take the arguments in the key by reference, `String` as
-/// `&str`. A method's entries are named by [`macro@invalidate_cache`].
+/// A cached function has a handle of the same path, and of the same visibility:
+///
+/// | | |
+/// |---|---|
+/// | `calculate_metric::key(..)` | the key of an entry |
+/// | `peek(..).await` | the stored value, while it is fresh; the function does not run |
+/// | `put(.., value).await` | stores a value as if the function had returned it: with its TTL, tags, version and tier |
+/// | `invalidate(..).await`, `invalidate_all().await` | drops one entry, or all; the first tells whether it was there |
+/// | `refresh(..).await` | runs the function and stores what it gives, whatever is there |
+/// | `uncached(..).await` | the bare function |
+///
+/// The first five take the keyed arguments in order, by reference: `&T` as it is, `String` as `&str`, another `T` as `&T`,
+/// in handlers `Path(x): Path<T>` as `&T` and what is bound in other patterns as `&impl CacheKey`. `refresh` and `uncached`
+/// take what the function takes.
+///
+/// `peek` gives, and `put` takes, what the function returns, seen through `Result`, `Option` and `Json`, with an `Arc` that is
+/// around the value: for `Result<Option<Arc<Lead>>, DbError>` that is `Arc<Lead>`. What is around the value is told by its type, whatever alias hides it; only in a generic function, where the type takes a
+/// parameter, by the names `Result`, `Option`, `Json` and `Arc`, and what these do not show has no `peek` and no `put`.
+///
+/// What a handle cannot know it does not do. A `manager` that takes an argument leaves `peek`, `put`, `invalidate` and
+/// `invalidate_all` out; `tags` that take an argument outside of the key, and a `ttl` or `ttl_from` that takes any, leave
+/// `put` out. An error that borrows for a time without a name leaves `peek` and `put` out.
+///
+/// A method has no handle: its entries are named by [`macro@entry`] and [`macro@invalidate_cache`], and
+/// `cache_core::refresh(repo.get(id))` and `cache_core::uncached(repo.get(id))` call it.
 ///
 /// `calculate_metric::INFO` is the function's row in the catalogue, where every annotated function is.
 #[proc_macro_attribute]
 pub fn cache_result(options: TokenStream, item: TokenStream) -> TokenStream {
-    entry::cached(CachedAttribute::Result, options.into(), &item.into()).into()
+    expanded!(
+        options,
+        item,
+        entry::cached(CachedAttribute::Result, options.into(), &item.into()).into()
+    )
 }
 
 /// Caches a search, under a hash of its arguments.
@@ -120,7 +187,11 @@ pub fn cache_result(options: TokenStream, item: TokenStream) -> TokenStream {
 /// With `key` or `key_fn` the key is as for `#[cache_result]`; `key_type` replaces `search`.
 #[proc_macro_attribute]
 pub fn cache_search_results(options: TokenStream, item: TokenStream) -> TokenStream {
-    entry::cached(CachedAttribute::SearchResults, options.into(), &item.into()).into()
+    expanded!(
+        options,
+        item,
+        entry::cached(CachedAttribute::SearchResults, options.into(), &item.into()).into()
+    )
 }
 
 /// Caches what is known of one lead, under `lead:{lead_id}`.
@@ -135,7 +206,7 @@ pub fn cache_search_results(options: TokenStream, item: TokenStream) -> TokenStr
 /// # Options
 ///
 /// `skip`, `ttl`, `stale_if_error`, `stale_while_revalidate`, `refresh_ahead`, `soft_timeout`, `hard_timeout`, `jitter`,
-/// `none_ttl`, `cache_if`, `ttl_from`, `tags`, `bypass`, `refresh`, `tier`, `manager`, `version` and `crate` as for
+/// `none_ttl`, `cache_if`, `ttl_from`, `tags`, `bypass`, `refresh`, `tier`, `manager`, `version`, `handle` and `crate` as for
 /// [`macro@cache_result`], and
 ///
 /// | option | value | meaning |
@@ -143,7 +214,11 @@ pub fn cache_search_results(options: TokenStream, item: TokenStream) -> TokenStr
 /// | `id` | argument | the lead's id, when it is not named `lead_id` |
 #[proc_macro_attribute]
 pub fn cache_lead_data(options: TokenStream, item: TokenStream) -> TokenStream {
-    entry::cached(CachedAttribute::LeadData, options.into(), &item.into()).into()
+    expanded!(
+        options,
+        item,
+        entry::cached(CachedAttribute::LeadData, options.into(), &item.into()).into()
+    )
 }
 
 /// Caches the whole response of an axum handler: status, headers and body.
@@ -174,7 +249,11 @@ pub fn cache_lead_data(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `stale_if_error` serves an older one in its place. After `hard_timeout` the client gets 504.
 #[proc_macro_attribute]
 pub fn cache_response(options: TokenStream, item: TokenStream) -> TokenStream {
-    entry::cached(CachedAttribute::Response, options.into(), &item.into()).into()
+    expanded!(
+        options,
+        item,
+        entry::cached(CachedAttribute::Response, options.into(), &item.into()).into()
+    )
 }
 
 /// Drops entries once an `async fn` has succeeded.
@@ -210,7 +289,87 @@ pub fn cache_response(options: TokenStream, item: TokenStream) -> TokenStream {
 /// | `crate` | path as a string | where `cache_core` is, when it cannot be found |
 #[proc_macro_attribute]
 pub fn invalidate_cache(options: TokenStream, item: TokenStream) -> TokenStream {
-    entry::invalidator(options.into(), &item.into()).into()
+    expanded!(
+        options,
+        item,
+        entry::invalidator(options.into(), &item.into()).into()
+    )
+}
+
+/// Lets all functions of an `impl` block be cached, and be named as targets.
+///
+/// ```ignore
+/// #[cache_impl]
+/// impl Store for Postgres {
+///     #[cache_result(key = "user:{id}", skip(self))]
+///     async fn load(&self, id: u64) -> Result<User, DbError> { .. }
+/// }
+///
+/// #[cache_impl]
+/// impl Repo {
+///     #[cache_result(key = "repo:{name}")]
+///     async fn find(name: &str) -> Option<Repo> { .. }
+///
+///     #[invalidate_cache(Self::find(name), Postgres::load(id))]
+///     async fn rename(&self, name: &str, id: u64) -> Result<(), DbError> { .. }
+/// }
+/// ```
+///
+/// Methods of a trait and associated functions without `self` need it. Methods with `self` in a block without a trait do
+/// not, but may stand in such a block. A method of a trait is named by the type: `Postgres::load(id)`. It works above
+/// and below `#[async_trait]`. The type must be one of this crate.
+#[proc_macro_attribute]
+pub fn cache_impl(options: TokenStream, item: TokenStream) -> TokenStream {
+    expanded!(
+        options,
+        item,
+        entry::implementation(&options.into(), &item.into()).into()
+    )
+}
+
+/// Drops entries, in the middle of a body.
+///
+/// ```ignore
+/// let lead = db.update(id).await?;
+/// invalidate!(get_lead(id), search_leads(..), "campaign:{id}:*", tags = ["city:{lead.city}"]).await;
+/// ```
+///
+/// It takes the targets and the options of [`macro@invalidate_cache`], with local variables as placeholders and `self`
+/// inside of methods. What is to be dropped is told when it is made; it is dropped when it is awaited, and when it is
+/// given up before.
+#[cfg(feature = "full")]
+#[proc_macro]
+pub fn invalidate(targets: TokenStream) -> TokenStream {
+    entry::invalidate(targets.into()).into()
+}
+
+/// Makes a `Key` of a template and local variables, with the checks and the escaping of an attribute's `key`.
+///
+/// ```ignore
+/// let key = key!("lead:{id}:{filter.city}");
+/// cache.set(&key, &lead).await?;
+/// ```
+#[cfg(feature = "full")]
+#[proc_macro]
+pub fn key(template: TokenStream) -> TokenStream {
+    entry::key(template.into()).into()
+}
+
+/// Names one entry of a cached function or method, by its keyed arguments: `key`, `peek`, `put` and `invalidate` are
+/// methods of what it gives.
+///
+/// ```ignore
+/// let known: Option<Lead> = entry!(repo.get(id)).peek().await;
+/// entry!(Repo::find(name)).put(lead).await;
+/// ```
+///
+/// `repo.get(id)` is for methods whose key uses `self`, `Repo::find(name)` for all others. A method whose `tags`, `ttl`,
+/// `ttl_from` or `manager` take an argument that is not in the key has no such entries: what is stored without that
+/// argument would not be what the method stores.
+#[cfg(feature = "full")]
+#[proc_macro]
+pub fn entry(call: TokenStream) -> TokenStream {
+    entry::cache_entry(&call.into()).into()
 }
 
 /// Makes a type a part of keys.
@@ -244,5 +403,12 @@ pub fn invalidate_cache(options: TokenStream, item: TokenStream) -> TokenStream 
 /// `#[cache_key(crate = "path")]` on the type says where `cache_core` is, when it cannot be found.
 #[proc_macro_derive(CacheKey, attributes(cache_key))]
 pub fn cache_key(item: TokenStream) -> TokenStream {
-    entry::key_part(item.into()).into()
+    #[cfg(feature = "full")]
+    let implementation = entry::key_part(item.into()).into();
+    #[cfg(not(feature = "full"))]
+    let implementation = {
+        drop(item);
+        TokenStream::new()
+    };
+    implementation
 }

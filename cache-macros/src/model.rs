@@ -21,8 +21,19 @@ pub(crate) struct Cached {
     pub(crate) krate: CratePath,
 }
 
-/// A function with `#[invalidate_cache]`.
+impl Cached {
+    /// What the handle is called.
+    pub(crate) fn handle_name(&self) -> &Ident {
+        self.options.handle.get().unwrap_or_else(|| self.function.name())
+    }
+}
+
+/// A function with `#[invalidate_cache]`, or what stands for the code around an `invalidate!`.
 pub(crate) struct Invalidator {
+    /// As messages call it.
+    pub(crate) name: &'static str,
+    /// Whether placeholders are local variables, and not arguments and the result of the function.
+    pub(crate) is_local: bool,
     pub(crate) options: InvalidateOptions,
     pub(crate) function: Function,
     pub(crate) bindings: Vec<Binding>,
@@ -84,6 +95,8 @@ pub(crate) enum Source {
     /// An argument, by index.
     Argument(usize),
     Receiver,
+    /// A type or a constant that the function is generic over, by index.
+    Generic(usize),
     /// What the function returned.
     Result,
 }
@@ -115,7 +128,7 @@ impl KeyPlan {
     pub(crate) fn arguments(&self) -> Vec<usize> {
         let argument = |source: Source| match source {
             Source::Argument(index) => Some(index),
-            Source::Receiver | Source::Result => None,
+            Source::Receiver | Source::Generic(_) | Source::Result => None,
         };
         let mut indices: Vec<usize> = match &self.render {
             Render::Parts(parts) => parts
@@ -131,6 +144,23 @@ impl KeyPlan {
         indices.sort_unstable();
         indices.dedup();
         indices
+    }
+}
+
+impl KeyPlan {
+    /// The generic parameters that the key takes by themselves, by index.
+    pub(crate) fn generics(&self) -> impl Iterator<Item = usize> {
+        let parts = match &self.render {
+            Render::Parts(parts) => parts.as_slice(),
+            Render::QueryHash { .. } | Render::Custom { .. } => &[],
+        };
+        parts.iter().filter_map(|part| match part {
+            Part::Value(Value {
+                source: Source::Generic(index),
+                ..
+            }) => Some(*index),
+            _ => None,
+        })
     }
 }
 

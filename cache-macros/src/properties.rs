@@ -246,6 +246,7 @@ fn resolved(template: &str) -> Option<Vec<Part>> {
         function: &function,
         bindings: &bindings,
         has_result: false,
+        is_local: false,
     };
     let literal = LitStr::new(template, Span::call_site());
     resolve(&literal, Flavor::Key, &scope, &mut Errors::default())
@@ -257,6 +258,8 @@ fn render(parts: &[Part]) -> String {
         let root = match value.source {
             Source::Argument(index) => ["a", "b", "type"].get(index).copied().unwrap_or("?"),
             Source::Receiver => "self",
+            // The function has none.
+            Source::Generic(_) => "?",
             Source::Result => "result",
         };
         let members = value.members.iter().map(ToTokens::to_token_stream);

@@ -17,11 +17,24 @@ use crate::errors::Message;
 use crate::span::first;
 
 /// An `async fn` as far as an attribute needs to know it.
+#[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) signature: syn::Signature,
     pub(crate) body: TokenTree,
+    pub(crate) home: Home,
+}
+
+/// Where a function stands, as far as an attribute can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// A module, a body, or an impl block that says nothing.
+    Anywhere,
+    /// An impl block with `#[cache_impl]`.
+    Impl,
+    /// An impl block of a trait, with `#[cache_impl]`.
+    TraitImpl,
 }
 
 /// An argument: a name that a parameter's pattern binds.
@@ -31,6 +44,8 @@ pub(crate) struct Binding {
     pub(crate) ty: Option<Type>,
     /// Where what rustc finds about the argument is shown: its type, or the name inside a pattern.
     pub(crate) type_span: Span,
+    /// The conditions under which the parameter exists.
+    pub(crate) cfgs: Vec<Attribute>,
     /// Whether the parameter is `name: Type`, so that messages may underline it as a whole.
     pub(crate) is_plain: bool,
     /// Bound by `State(..)`, which is a dependency and no input.
@@ -74,15 +89,53 @@ impl Function {
         self.name().unraw().to_string()
     }
 
+    /// Whether it belongs to a type.
+    pub(crate) fn is_associated(&self) -> bool {
+        self.receiver().is_some() || self.home != Home::Anywhere
+    }
+
+    /// Who may see what stands beside it. Methods of a trait have none of their own to say so.
+    pub(crate) fn visibility_beside(&self) -> Visibility {
+        match self.home {
+            Home::TraitImpl => syn::parse_quote!(pub),
+            Home::Anywhere | Home::Impl => self.visibility.clone(),
+        }
+    }
+
+    /// Whether it returns a boxed future, which is what `#[async_trait]` makes of an `async fn`.
+    pub(crate) fn is_boxed(&self) -> bool {
+        self.signature.asyncness.is_none() && self.boxed_output().is_some()
+    }
+
+    fn boxed_output(&self) -> Option<&Type> {
+        let ReturnType::Type(_, ty) = &self.signature.output else {
+            return None;
+        };
+        output_of_boxed_future(ty)
+    }
+
+    /// The type of the result, where one is written.
+    fn returned(&self) -> Option<&Type> {
+        if self.signature.asyncness.is_none()
+            && let Some(output) = self.boxed_output()
+        {
+            return Some(output);
+        }
+        match &self.signature.output {
+            ReturnType::Type(_, ty) => Some(ty),
+            ReturnType::Default => None,
+        }
+    }
+
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
         self.signature.receiver()
     }
 
     /// The return type; a function without one returns `()`.
     pub(crate) fn return_type(&self) -> Type {
-        match &self.signature.output {
-            ReturnType::Type(_, ty) => (**ty).clone(),
-            ReturnType::Default => Type::Tuple(syn::TypeTuple {
+        match self.returned() {
+            Some(ty) => ty.clone(),
+            None => Type::Tuple(syn::TypeTuple {
                 attrs: Vec::new(),
                 paren_token: syn::token::Paren::default(),
                 elems: syn::punctuated::Punctuated::new(),
@@ -92,18 +145,12 @@ impl Function {
 
     /// Where the return type begins.
     pub(crate) fn return_span(&self) -> Span {
-        match &self.signature.output {
-            ReturnType::Type(_, ty) => first(ty),
-            ReturnType::Default => self.name().span(),
-        }
+        self.returned().map_or_else(|| self.name().span(), first)
     }
 
     /// The type of the returned value, without what is around it.
     pub(crate) fn value_type(&self) -> Option<&Type> {
-        match &self.signature.output {
-            ReturnType::Type(_, ty) => Some(value_of(ty)),
-            ReturnType::Default => None,
-        }
+        self.returned().map(value_of)
     }
 
     /// Where what rustc finds about the returned value is shown.
@@ -113,7 +160,7 @@ impl Function {
 
     /// Where what rustc finds about the returned error is shown: the last type of a `Result<.., E>`, and else the whole.
     pub(crate) fn error_span(&self) -> Span {
-        let ReturnType::Type(_, ty) = &self.signature.output else {
+        let Some(ty) = self.returned() else {
             return self.name().span();
         };
         let error = last_segment(Some(ty))
@@ -131,11 +178,13 @@ impl Function {
                 bind(&parameter.pat, Some(&parameter.ty), &mut bindings);
                 let is_state = is_state(parameter);
                 let is_of_url = is_of_url(parameter);
+                let cfgs: Vec<Attribute> = conditions(&parameter.attrs).cloned().collect();
                 let is_plain = matches!(&*parameter.pat, Pat::Ident(pattern) if pattern.subpat.is_none());
                 for binding in bindings.iter_mut().skip(first) {
                     binding.is_state = is_state;
                     binding.is_of_url = is_of_url;
                     binding.is_plain = is_plain;
+                    binding.cfgs.clone_from(&cfgs);
                 }
             }
         }
@@ -167,13 +216,7 @@ impl Parse for Item {
             // A specialised method is not worth a message of its own; rustc has one.
             input.parse::<Token![default]>()?;
         }
-        let starts_function = input.peek(Token![fn])
-            || input.peek(Token![async])
-            || (input.peek(Token![const])
-                && (input.peek2(Token![fn]) || input.peek2(Token![async]) || input.peek2(Token![unsafe])))
-            || (input.peek(Token![unsafe]) && (input.peek2(Token![fn]) || input.peek2(Token![extern])))
-            || (input.peek(Token![extern]) && (input.peek2(Token![fn]) || input.peek3(Token![fn])));
-        if !starts_function {
+        if !starts_function(input) {
             let keyword = input.span();
             input.parse::<TokenStream>()?;
             return Ok(Self::Other { keyword });
@@ -189,8 +232,19 @@ impl Parse for Item {
             visibility,
             signature,
             body,
+            home: Home::Anywhere,
         })))
     }
+}
+
+/// Whether the signature of a function is next.
+pub(crate) fn starts_function(input: ParseStream<'_>) -> bool {
+    input.peek(Token![fn])
+        || input.peek(Token![async])
+        || (input.peek(Token![const])
+            && (input.peek2(Token![fn]) || input.peek2(Token![async]) || input.peek2(Token![unsafe])))
+        || (input.peek(Token![unsafe]) && (input.peek2(Token![fn]) || input.peek2(Token![extern])))
+        || (input.peek(Token![extern]) && (input.peek2(Token![fn]) || input.peek3(Token![fn])))
 }
 
 /// Adds the names that a pattern binds, with their types where the pattern takes the type apart visibly.
@@ -205,6 +259,7 @@ fn bind(pattern: &Pat, ty: Option<&Type>, bindings: &mut Vec<Binding>) {
                     name,
                     ty: ty.cloned(),
                     type_span,
+                    cfgs: Vec::new(),
                     is_plain: false,
                     is_state: false,
                     is_of_url: false,
@@ -353,6 +408,53 @@ pub(crate) fn name_in(ty: &Type) -> Span {
             .map_or_else(|| first(ty), |segment| segment.ident.span()),
         ty => first(ty),
     }
+}
+
+/// The attributes that say when something exists.
+pub(crate) fn conditions(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attributes.iter().filter(|attribute| {
+        attribute.path().is_ident("cfg")
+            || (attribute.path().is_ident("cfg_attr") && gives_a_cfg(&attribute.meta.to_token_stream()))
+    })
+}
+
+/// Whether one of the attributes that a `cfg_attr` stands for is a `cfg`.
+fn gives_a_cfg(meta: &TokenStream) -> bool {
+    let Some(TokenTree::Group(group)) = meta.clone().into_iter().last() else {
+        return false;
+    };
+    let mut at_start = false;
+    group.stream().into_iter().any(|token| {
+        let is_cfg = at_start && matches!(&token, TokenTree::Ident(name) if name == "cfg");
+        at_start = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ',');
+        is_cfg
+    })
+}
+
+/// `T` of `Pin<Box<dyn Future<Output = T> + ..>>`.
+fn output_of_boxed_future(ty: &Type) -> Option<&Type> {
+    let pinned = last_segment(Some(ty)).filter(|segment| segment.ident == "Pin")?;
+    let boxed = last_segment(first_type_argument(pinned)).filter(|segment| segment.ident == "Box")?;
+    let Type::TraitObject(object) = ungrouped(first_type_argument(boxed)?) else {
+        return None;
+    };
+    object.bounds.iter().find_map(|bound| {
+        let syn::TypeParamBound::Trait(bound) = bound else {
+            return None;
+        };
+        let future = bound
+            .path
+            .segments
+            .last()
+            .filter(|segment| segment.ident == "Future")?;
+        let PathArguments::AngleBracketed(arguments) = &future.arguments else {
+            return None;
+        };
+        arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(output) if output.ident == "Output" => Some(&output.ty),
+            _ => None,
+        })
+    })
 }
 
 /// `State(..): State<..>`, the one extractor that is a dependency by its meaning.

@@ -83,6 +83,15 @@ impl Shape for Responses {
     fn value(value: &CachedResponse) -> &CachedResponse {
         value
     }
+    fn seen(stored: &CachedResponse) -> &CachedResponse {
+        stored
+    }
+    fn hold(stored: Arc<CachedResponse>) -> Arc<CachedResponse> {
+        stored
+    }
+    fn keep(held: Arc<CachedResponse>) -> Arc<CachedResponse> {
+        held
+    }
 }
 
 /// The response of a failure goes to all who wait.

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::current;
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
 use super::shape::{Coded, Seen, Shape, Share};
 use super::site::Site;
+use super::{current, forced};
 use crate::clock;
 use crate::codec::{Codec, Content, Encoded, Value};
 use crate::config::duration::millis;
@@ -94,7 +94,9 @@ fn by_arguments(
     mode: Mode,
     arguments: &KeyWriter,
 ) -> Option<Value> {
-    let arguments = arguments.short().filter(|_| mode == Mode::Use)?;
+    let arguments = arguments
+        .short()
+        .filter(|_| mode == Mode::Use && !forced::any())?;
     current::with(manager.map(|manager| &manager.core), |core, lane| {
         if !core.serves(site.tier) {
             return None;
@@ -121,6 +123,7 @@ fn by_text(
     arguments: &KeyWriter,
     render: &dyn Fn(&mut KeyWriter),
 ) -> (Option<Box<Ticket>>, Option<Content>) {
+    let mode = forced::take(site, mode);
     let core = current::with(manager.map(|manager| &manager.core), |core, _| Arc::clone(core));
     if !core.is_on() || mode == Mode::Bypass {
         return (None, None);
@@ -642,7 +645,7 @@ fn give<S: Shape>(content: Content, codec: Option<Codec>) -> Option<S::Ret> {
 
 /// The value that is stored, or the `None` that is. Nothing for what is of no use.
 #[expect(clippy::option_option, reason = "a stored `None` is not the same as nothing")]
-fn value_of(content: Content, codec: Option<Codec>, wanted: TypeId) -> Option<Option<Value>> {
+pub(crate) fn value_of(content: Content, codec: Option<Codec>, wanted: TypeId) -> Option<Option<Value>> {
     match content {
         Content::Absent => Some(None),
         Content::Value(value) => Some(Some(value)),

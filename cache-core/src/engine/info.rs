@@ -35,7 +35,7 @@ pub struct FunctionInfo {
     is_method: bool,
     /// Whether the last part of the key is a digest of all arguments and of the function's path.
     digests: bool,
-    key: KeyForm,
+    pub(crate) key: KeyForm,
     ttl_form: TtlForm,
     pub(crate) version: u32,
     /// The part of the TTL, in millionths, past which a hit starts a refresh; 0 for never.

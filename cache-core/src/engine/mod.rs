@@ -6,6 +6,8 @@ pub(crate) mod call;
 #[cfg(feature = "redis")]
 mod coherence;
 pub(crate) mod current;
+pub(crate) mod forced;
+pub(crate) mod held;
 pub(crate) mod info;
 pub(crate) mod load;
 mod pending;

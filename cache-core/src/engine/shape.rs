@@ -43,6 +43,12 @@ pub trait Shape: View {
     fn absent() -> Option<Self::Ret>;
     /// What is inside, as it is stored.
     fn value(value: &Self::Value) -> &Self::Stored;
+    /// What is stored, as hooks see it.
+    fn seen(stored: &Self::Stored) -> &Self::Value;
+    /// What is stored, as it is held outside.
+    fn hold(stored: Arc<Self::Stored>) -> Self::Held;
+    /// What is held outside, to be stored.
+    fn keep(held: Self::Held) -> Arc<Self::Stored>;
 }
 
 /// A value that is returned as it is.
@@ -74,6 +80,15 @@ impl<T: Kept> Shape for Plain<T> {
     fn value(value: &T) -> &T {
         value
     }
+    fn seen(stored: &T) -> &T {
+        stored
+    }
+    fn hold(stored: Arc<T>) -> T {
+        Self::give(stored)
+    }
+    fn keep(held: T) -> Arc<T> {
+        Arc::new(held)
+    }
 }
 
 /// A value behind an `Arc`, which is stored without copying it.
@@ -103,6 +118,15 @@ impl<T: Send + Sync + 'static> Shape for Shared<T> {
     }
     fn value(value: &T) -> &T {
         value
+    }
+    fn seen(stored: &T) -> &T {
+        stored
+    }
+    fn hold(stored: Arc<T>) -> Arc<T> {
+        stored
+    }
+    fn keep(held: Arc<T>) -> Arc<T> {
+        held
     }
 }
 
@@ -137,6 +161,15 @@ impl<S: Shape, E> Shape for Fallible<S, E> {
     fn value(value: &S::Value) -> &S::Stored {
         S::value(value)
     }
+    fn seen(stored: &S::Stored) -> &S::Value {
+        S::seen(stored)
+    }
+    fn hold(stored: Arc<S::Stored>) -> S::Held {
+        S::hold(stored)
+    }
+    fn keep(held: S::Held) -> Arc<S::Stored> {
+        S::keep(held)
+    }
 }
 
 /// A value in an `Option`.
@@ -170,6 +203,15 @@ impl<S: Shape> Shape for Optional<S> {
     fn value(value: &S::Value) -> &S::Stored {
         S::value(value)
     }
+    fn seen(stored: &S::Stored) -> &S::Value {
+        S::seen(stored)
+    }
+    fn hold(stored: Arc<S::Stored>) -> S::Held {
+        S::hold(stored)
+    }
+    fn keep(held: S::Held) -> Arc<S::Stored> {
+        S::keep(held)
+    }
 }
 
 /// A value in axum's `Json`.
@@ -202,6 +244,15 @@ impl<S: Shape> Shape for InJson<S> {
     }
     fn value(value: &S::Value) -> &S::Stored {
         S::value(value)
+    }
+    fn seen(stored: &S::Stored) -> &S::Value {
+        S::seen(stored)
+    }
+    fn hold(stored: Arc<S::Stored>) -> S::Held {
+        S::hold(stored)
+    }
+    fn keep(held: S::Held) -> Arc<S::Stored> {
+        S::keep(held)
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         "tier",
         "manager",
         "version",
+        "handle",
         "crate",
     ],
     takes_bare: false,

@@ -89,6 +89,11 @@ impl InvalidateOptions {
     }
 }
 
+/// Reads one target, the whole of what is given.
+pub(crate) fn parse_one(tokens: TokenStream) -> syn::Result<Target> {
+    call(syn::parse2(tokens)?)
+}
+
 /// A target in the form of a call.
 fn call(expression: Expr) -> syn::Result<Target> {
     match expression {
@@ -177,8 +182,11 @@ fn split_method(path: &ExprPath) -> Option<(TokenStream, Ident, Option<TokenStre
     use quote::{ToTokens, quote};
     let mut segments = path.path.segments.clone();
     let last = segments.pop()?;
-    let owner = segments.last()?;
-    let is_type = owner.ident.to_string().starts_with(char::is_uppercase) || path.qself.is_some();
+    let is_type = match (&path.qself, segments.last()) {
+        (Some(_), _) => true,
+        (None, Some(owner)) => owner.ident.unraw().to_string().starts_with(char::is_uppercase),
+        (None, None) => false,
+    };
     if !is_type {
         return None;
     }

@@ -21,7 +21,9 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Token, token};
 
 pub(crate) use cache_key::{ours as cache_key_attributes, parse as parse_cache_key};
-pub(crate) use invalidate_cache::{InvalidateOptions, MethodOwner, Target, parse as parse_invalidate};
+pub(crate) use invalidate_cache::{
+    InvalidateOptions, MethodOwner, Target, parse as parse_invalidate, parse_one as parse_target,
+};
 pub(crate) use options::{CachedOptions, Tier};
 pub(crate) use slot::Slot;
 pub(crate) use value::{Fixed, Ttl};
@@ -40,6 +42,12 @@ pub(crate) enum CachedAttribute {
 
 impl CachedAttribute {
     const ALL: [Self; 4] = [Self::Result, Self::SearchResults, Self::LeadData, Self::Response];
+
+    /// The attribute that a path names by its last segment.
+    pub(crate) fn by_path(path: &syn::Path) -> Option<Self> {
+        let name = &path.segments.last()?.ident;
+        Self::ALL.into_iter().find(|attribute| name == attribute.name())
+    }
 
     pub(crate) fn name(self) -> &'static str {
         self.grammar().name

@@ -51,6 +51,7 @@ pub(crate) struct CachedOptions {
     pub(crate) tier: Slot<Tier>,
     pub(crate) manager: Slot<Expr>,
     pub(crate) version: Slot<u32>,
+    pub(crate) handle: Slot<Ident>,
     pub(crate) krate: Slot<Path>,
 }
 
@@ -132,6 +133,10 @@ impl CachedOptions {
             "version" => self
                 .version
                 .fill(&text, span, value::version(name, input)?, errors),
+            "handle" => {
+                let called = value::name(name, "GetLead", input)?;
+                self.handle.fill(&text, span, called, errors);
+            }
             "crate" => self.krate.fill(&text, span, value::path(name, input)?, errors),
             _ => return self.about_time(name, input, errors),
         }

@@ -43,6 +43,18 @@ pub(super) fn expression(name: &Ident, example: &str, input: ParseStream<'_>) ->
     input.parse()
 }
 
+/// A name that is no keyword.
+pub(super) fn name(name: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result<Ident> {
+    equals(name, example, input)?;
+    if input.peek(syn::Ident) {
+        return input.parse();
+    }
+    let value: Expr = input.parse()?;
+    let message =
+        Message::new(format_args!("`{name}` is a name")).help(format_args!("write `{name} = {example}`"));
+    Err(message.on(&value))
+}
+
 pub(super) fn argument(name: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result<Ident> {
     equals(name, example, input)?;
     if input.peek(Ident::peek_any) {

@@ -21,6 +21,8 @@ pub(crate) struct Skipped {
     pub(crate) receiver: bool,
     receiver_span: Option<Span>,
     arguments: Vec<(usize, Ident)>,
+    /// Types and constants that the function is generic over.
+    generics: Vec<(usize, Ident)>,
     /// Arguments that a misspelt name is near to.
     meant: Vec<usize>,
 }
@@ -34,6 +36,11 @@ impl Skipped {
             .enumerate()
             .filter(|(_, binding)| !binding.is_state);
         inputs.map(|(index, _)| index).filter(|index| !self.has(*index))
+    }
+
+    /// The generic parameters that are skipped, by index.
+    pub(crate) fn generics(&self) -> impl Iterator<Item = usize> {
+        self.generics.iter().map(|(index, _)| *index)
     }
 
     fn has(&self, index: usize) -> bool {
@@ -61,6 +68,16 @@ pub(crate) fn skipped(cached: &Cached, errors: &mut Errors) -> Skipped {
                     .iter()
                     .position(|binding| binding.plain_name() == name)
             };
+            if position(&plain).is_none()
+                && let Some(index) = generic(cached, &plain)
+            {
+                let twice = skipped.generics().any(|skipped| skipped == index);
+                skipped.generics.push((index, name.clone()));
+                if twice {
+                    errors.push(skipped_twice(name));
+                }
+                continue;
+            }
             let Some(index) = position(&plain) else {
                 errors.push(super::options::no_argument(cached, &plain, name.span()));
                 // The argument that was probably meant needs no error of its own.
@@ -74,12 +91,27 @@ pub(crate) fn skipped(cached: &Cached, errors: &mut Errors) -> Skipped {
             twice
         };
         if twice {
-            let message =
-                Message::new(format_args!("`{name}` is skipped twice")).help("remove one of the two");
-            errors.push(message.into_error(name.span()));
+            errors.push(skipped_twice(name));
         }
     }
     skipped
+}
+
+fn skipped_twice(name: &Ident) -> syn::Error {
+    Message::new(format_args!("`{name}` is skipped twice"))
+        .help("remove one of the two")
+        .into_error(name.span())
+}
+
+/// A type or constant that the function is generic over, by its name.
+pub(super) fn generic(cached: &Cached, name: &str) -> Option<usize> {
+    let parameters = &cached.function.signature.generics.params;
+    parameters.iter().position(|parameter| match parameter {
+        syn::GenericParam::Lifetime(_) => false,
+        syn::GenericParam::Type(_) | syn::GenericParam::Const(_) => {
+            crate::expand::parameter_name(parameter) == name
+        }
+    })
 }
 
 /// What the key uses cannot be skipped.
@@ -100,6 +132,11 @@ pub(crate) fn skip_and_key_are_apart(
     };
     for (index, name) in &skipped.arguments {
         if keyed.contains(index) {
+            refuse(&name.to_string(), name.span());
+        }
+    }
+    for (index, name) in &skipped.generics {
+        if plan.generics().any(|keyed| keyed == *index) {
             refuse(&name.to_string(), name.span());
         }
     }
@@ -209,9 +246,11 @@ fn receiver_left_out(cached: &Cached, plan: &KeyPlan) -> Message {
 }
 
 /// The option `skip` with one more name.
-fn skip_with(cached: &Cached, name: &str) -> String {
+pub(super) fn skip_with(cached: &Cached, name: &str) -> String {
     let is_known = |written: &&Ident| {
-        *written == "self" || cached.bindings.iter().any(|binding| binding.name == **written)
+        *written == "self"
+            || cached.bindings.iter().any(|binding| binding.name == **written)
+            || generic(cached, &written.to_string()).is_some()
     };
     let mut names: Vec<String> = cached
         .options

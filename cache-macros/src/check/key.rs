@@ -99,6 +99,7 @@ fn scope(cached: &Cached) -> Scope<'_> {
         function: &cached.function,
         bindings: &cached.bindings,
         has_result: false,
+        is_local: false,
     }
 }
 
@@ -202,7 +203,7 @@ fn takes(function: &Expr, arguments: &[Source], cached: &Cached, errors: &mut Er
         .iter()
         .filter_map(|source| match source {
             Source::Argument(index) => cached.bindings.get(*index).map(Binding::plain_name),
-            Source::Receiver | Source::Result => Some("self".to_owned()),
+            Source::Receiver | Source::Generic(_) | Source::Result => Some("self".to_owned()),
         })
         .collect();
     let given = match inputs.len() {

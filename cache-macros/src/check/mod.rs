@@ -7,6 +7,8 @@
 
 mod background;
 mod coverage;
+mod generics;
+mod home;
 mod key;
 mod key_part;
 mod options;
@@ -16,14 +18,19 @@ mod tags;
 mod targets;
 mod template;
 
+pub(crate) use home::{cache_impl, has_place_for_a_handle};
 pub(crate) use key_part::key_part;
+pub(crate) use returns::KNOWN_VALUES;
 #[cfg(test)]
 pub(crate) use template::{Scope, resolve};
 
+use syn::LitStr;
+
 use crate::attr::CachedAttribute;
 use crate::errors::{Errors, Message};
-use crate::model::{Cached, CachedPlan, Invalidator, TargetPlan};
+use crate::model::{Cached, CachedPlan, Invalidator, Part, TargetPlan};
 use crate::signature::Function;
+use crate::template::Flavor;
 
 /// Judges a cached function.
 pub(crate) fn cached(cached: &Cached, errors: &mut Errors) -> Option<CachedPlan> {
@@ -39,19 +46,33 @@ pub(crate) fn cached(cached: &Cached, errors: &mut Errors) -> Option<CachedPlan>
     let key = key?;
     coverage::skip_and_key_are_apart(cached, &key, &skipped, errors);
     coverage::everything_counts(cached, &key, &skipped, errors);
+    generics::are_told_apart(cached, &key, &skipped, errors);
     // A handle that takes the argument by reference would give errors of its own.
     coverage::nothing_keyed_is_mutable(cached, &key, errors).then_some(CachedPlan { key, tags })
 }
 
+/// Judges the template of `key!`.
+pub(crate) fn key_macro(literal: &LitStr, around: &Invalidator, errors: &mut Errors) -> Option<Vec<Part>> {
+    let scope = template::Scope {
+        function: &around.function,
+        bindings: &around.bindings,
+        has_result: false,
+        is_local: true,
+    };
+    template::resolve(literal, Flavor::Key, &scope, errors)
+}
+
 /// Judges an invalidator.
 pub(crate) fn invalidator(invalidator: &Invalidator, errors: &mut Errors) -> Vec<TargetPlan> {
-    is_async(&invalidator.function, "invalidate_cache", errors);
-    returns::is_named(&invalidator.function, errors);
+    if !invalidator.is_local {
+        is_async(&invalidator.function, invalidator.name, errors);
+        returns::is_named(&invalidator.function, errors);
+    }
     targets::plan(invalidator, errors)
 }
 
 fn is_async(function: &Function, attribute: &str, errors: &mut Errors) {
-    if function.signature.asyncness.is_none() {
+    if function.signature.asyncness.is_none() && !function.is_boxed() {
         let name = function.name();
         let message = Message::new(format_args!(
             "`#[{attribute}]` needs an `async fn`, `{name}` is not async"

@@ -103,7 +103,7 @@ fn is_no_path(ty: &Type) -> bool {
 }
 
 /// Names that nobody gives to an alias of an `Option` or a `Result`.
-const KNOWN_VALUES: [&str; 24] = [
+pub(crate) const KNOWN_VALUES: [&str; 24] = [
     "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
     "f32", "f64", "String", "Vec", "HashMap", "BTreeMap", "HashSet", "BTreeSet", "VecDeque", "Duration",
 ];

@@ -14,6 +14,7 @@ pub(crate) fn plan(cached: &Cached, errors: &mut Errors) -> Vec<Vec<Part>> {
         function: &cached.function,
         bindings: &cached.bindings,
         has_result: false,
+        is_local: false,
     };
     let tags = cached.options.tags.get().into_iter().flatten();
     tags.filter_map(|tag| resolve(tag, Flavor::Tag, &scope, errors))

@@ -21,7 +21,12 @@ pub(crate) fn plan(invalidator: &Invalidator, errors: &mut Errors) -> Vec<Target
     let options = &invalidator.options;
     let tags = options.tags.get().map(Vec::as_slice).unwrap_or_default();
     if options.targets.is_empty() && options.tags.span().is_none() && errors.is_empty() {
-        let message = Message::new("`#[invalidate_cache]` names nothing to drop")
+        let written = if invalidator.is_local {
+            format!("`{}`", invalidator.name)
+        } else {
+            format!("`#[{}]`", invalidator.name)
+        };
+        let message = Message::new(format_args!("{written} names nothing to drop"))
             .help("name a cached function `get_lead(lead_id)`, a key or pattern `\"lead:{lead_id}:*\"`, or `tags = [\"city:{city}\"]`");
         errors.push(message.into_error(Span::call_site()));
     }
@@ -119,13 +124,15 @@ fn text(
     let scope = Scope {
         function: &invalidator.function,
         bindings: &invalidator.bindings,
-        has_result: true,
+        has_result: !invalidator.is_local,
+        is_local: invalidator.is_local,
     };
     let parts = resolve(literal, flavor, &scope, errors)?;
-    let mentions_result = literal.value().split('{').skip(1).any(|rest| {
-        rest.strip_prefix("result")
-            .is_some_and(|rest| rest.starts_with(['}', '.', ':']))
-    });
+    let mentions_result = !invalidator.is_local
+        && literal.value().split('{').skip(1).any(|rest| {
+            rest.strip_prefix("result")
+                .is_some_and(|rest| rest.starts_with(['}', '.', ':']))
+        });
     if mentions_result {
         result_is_clear(invalidator, literal.span(), errors);
     }
@@ -151,6 +158,7 @@ fn text(
 fn use_result(arguments: &[Expr], invalidator: &Invalidator, errors: &mut Errors) -> bool {
     let Some(span) = arguments
         .iter()
+        .filter(|_| !invalidator.is_local)
         .find_map(|argument| find_result(argument.to_token_stream()))
     else {
         return false;

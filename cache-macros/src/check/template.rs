@@ -3,9 +3,10 @@
 //! Whether types fit is for rustc to find. The invariant is that parts are returned only when every placeholder
 //! was resolved, and that each knows what follows it.
 
-use syn::LitStr;
+use syn::{GenericParam, LitStr};
 
 use crate::errors::{Errors, Message, list};
+use crate::expand::parameter_name;
 use crate::model::{Next, Part, Source, Value};
 use crate::signature::{Binding, Function, member};
 use crate::span::{error_in, mixed};
@@ -18,6 +19,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) bindings: &'a [Binding],
     /// Whether `{result}` means what the function returns.
     pub(crate) has_result: bool,
+    /// Whether names are local variables, of which rustc knows.
+    pub(crate) is_local: bool,
 }
 
 /// Parses a template and resolves its names.
@@ -106,7 +109,7 @@ fn source(
     scope: &Scope<'_>,
 ) -> syn::Result<Source> {
     let root = placeholder.root.as_str();
-    if root == "self" {
+    if root == "self" && !scope.is_local {
         return match scope.function.receiver() {
             Some(_) => Ok(Source::Receiver),
             None => Err(no_receiver(literal, placeholder, scope)),
@@ -116,8 +119,17 @@ fn source(
         .bindings
         .iter()
         .position(|binding| binding.plain_name() == root);
-    match argument {
-        Some(index) => Ok(Source::Argument(index)),
+    let generic = scope
+        .function
+        .signature
+        .generics
+        .params
+        .iter()
+        .position(|parameter| {
+            !matches!(parameter, GenericParam::Lifetime(_)) && parameter_name(parameter) == root
+        });
+    match argument.map(Source::Argument).or(generic.map(Source::Generic)) {
+        Some(source) => Ok(source),
         None if root == "result" && scope.has_result => Ok(Source::Result),
         None if root == "result" && flavor == Flavor::Tag => Err(no_result_yet(literal, placeholder)),
         None => Err(no_argument(literal, placeholder, scope)),

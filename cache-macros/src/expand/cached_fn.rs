@@ -1,14 +1,14 @@
 //! The cached function: its body behind a look-up.
 //!
 //! All policy is in `cache_core`; what stands here names the place, the key and the body. The invariant is that
-//! the expansion is one static, one look-up and one load, however many options there are.
+//! the expansion is one look-up and one load, however many options there are.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::Expr;
 
+use super::handle::site_of;
 use super::render::{Context, Place, self_token};
-use super::site::{row, site};
 use super::{allow_closures, future_of, manager, response, with_body};
 use crate::attr::{CachedAttribute, CachedOptions, Fixed, Slot, Tier, Ttl};
 use crate::model::{Cached, CachedPlan, Part};
@@ -16,9 +16,8 @@ use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
-//             static __SITE: Site = Site::new(FunctionInfo::cached("..::get_lead", "lead:{lead_id}", "Lead"));
-//             register!(__SITE);
-//             match { .. render(&mut arguments); lookup(&__SITE, .., &arguments, &render) } {
+//             let site = get_lead::__target().site;
+//             match { .. render(&mut arguments); lookup(site, .., &arguments, &render) } {
 //                 Ok(hit) => hit,
 //                 Err(miss) => Miss::load(miss.tag(..), async move { body }, store_all).await,
 //             }
@@ -35,7 +34,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         place: Place::Function,
     };
     let options = &cached.options;
-    let site = site(&cached.krate, &row(cached, &plan.key));
+    let site = site_of(cached);
     let popular = popular(cached);
     let render = context.key(&plan.key);
     let manager = manager(options.manager.get(), &cached.krate);
@@ -55,9 +54,9 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         match {
             let __render = #render;
             let mut __arguments = #private::KeyWriter::arguments();
-            __arguments.function(&__SITE);
+            __arguments.function(__site);
             __render(&mut __arguments);
-            #private::lookup(&__SITE, __shape, #codec, #sharing, #manager, #mode, &__arguments, &__render)
+            #private::lookup(__site, __shape, #codec, #sharing, #manager, #mode, &__arguments, &__render)
         } {
             #private::Ok(__hit) => __hit,
             #private::Err(__miss) => { #load }
@@ -69,7 +68,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         found
     };
     let body = quote_spanned! {span=>
-        #site
+        let __site = #site;
         #popular
         let __shape = #shape;
         #asked
@@ -77,9 +76,9 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         #found
     };
     if is_response {
-        return with_body(&response::function(cached), body);
+        return with_body(&response::function(cached), &cached.krate, body);
     }
-    with_body(&cached.function, body)
+    with_body(&cached.function, &cached.krate, body)
 }
 
 /// `shape!(Ret)` or the like, so that what the type lacks is shown at the type.
@@ -94,14 +93,9 @@ fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
     quote_spanned!(span=> #private::#name!(#ret))
 }
 
-/// What is asked of the returned type, one trait at a time. What comes after asks for the same through types of ours,
-/// and rustc reports only the first at one place.
-fn asked(cached: &Cached) -> TokenStream {
-    let in_background = in_background(cached);
-    if cached.attribute == CachedAttribute::Response {
-        // What a response has to be is asked where it is made.
-        return quote_spanned!(Span::mixed_site()=> if false { #in_background });
-    }
+/// What is asked of the value in the returned type, one trait at a time. What comes after asks for the same through types
+/// of ours, and rustc reports only the first at one place.
+pub(super) fn asked_of_value(cached: &Cached) -> TokenStream {
     let at_value = mixed(cached.function.value_span());
     let krate = cached.krate.at(at_value);
     let private = cached.krate.private(at_value);
@@ -111,6 +105,23 @@ fn asked(cached: &Cached) -> TokenStream {
             Some(quote_spanned!(at_value=> #krate::bound::written(#private::value(__shape));))
         }
     };
+    quote_spanned! {at_value=>
+        if false {
+            #krate::bound::Filled::filled(#private::content!(__shape));
+            #krate::bound::kept(#private::held_in(__shape));
+            #written
+        }
+    }
+}
+
+/// What is asked of the returned type because of an option.
+fn asked(cached: &Cached) -> TokenStream {
+    if cached.attribute == CachedAttribute::Response {
+        // What a response has to be is asked where it is made.
+        let in_background = in_background(cached);
+        return quote_spanned!(Span::mixed_site()=> if false { #in_background });
+    }
+    let of_value = asked_of_value(cached);
     let about_return = |slot: &Slot<Fixed>, bound: &str, method: &str| {
         let span = mixed(slot.span()?);
         let krate = cached.krate.at(span);
@@ -120,15 +131,14 @@ fn asked(cached: &Cached) -> TokenStream {
     };
     let may_be_none = about_return(&cached.options.none_ttl, "MayBeNone", "may_be_none");
     let may_fail = about_return(&cached.options.stale_if_error, "MayFail", "may_fail");
-    quote_spanned! {at_value=>
-        if false {
-            #krate::bound::Filled::filled(#private::content!(__shape));
-            #krate::bound::kept(#private::held(__shape));
-            #written
-            #may_be_none
-            #may_fail
-            #in_background
-        }
+    let in_background = in_background(cached);
+    let of_options = quote_spanned!(Span::mixed_site()=> #may_be_none #may_fail #in_background);
+    if of_options.is_empty() {
+        return of_value;
+    }
+    quote_spanned! {Span::mixed_site()=>
+        #of_value
+        if false { #of_options }
     }
 }
 
@@ -210,7 +220,9 @@ fn popular(cached: &Cached) -> Option<TokenStream> {
     let mut value = binding.name.clone();
     value.set_span(span.resolved_at(binding.name.span()));
     let krate = cached.krate.at(span);
-    Some(quote_spanned!(span=> #private::popular(#manager, #krate::bound::Searched::searched(&#value));))
+    Some(
+        quote_spanned!(span=> #private::popular(__site, #manager, #krate::bound::Searched::searched(&#value));),
+    )
 }
 
 /// Runs the body, stores what it gave, and returns it.

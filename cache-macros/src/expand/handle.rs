@@ -1,68 +1,100 @@
-//! The handle of a cached function: what has its name and knows its keys.
+//! The handle of a cached function: what has its name and knows its entries.
 //!
 //! A free function gets an empty type of the same name, which one `use` imports together with the function; a
-//! method gets hidden functions beside it. The invariant is that a handle takes the keyed arguments in order of
-//! the signature, by reference.
+//! function of a type gets hidden functions beside it. All that is done with an entry is done in `cache_core`. The
+//! invariant is that the static of a function stands in its handle, and nowhere else.
 
-use std::collections::BTreeSet;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{GenericParam, Type, WherePredicate};
+use super::cached_fn::asked_of_value;
+use super::parameters::{Parameters, mention_an_argument, own, own_name, turbofish};
+use super::render::{Context, Place, self_token};
+use super::site::{row, site};
+use super::{allow_closures, cfgs, manager, response, value};
+use crate::attr::{CachedAttribute, Tier, Ttl};
+use crate::model::{Cached, CachedPlan, KeyPlan, Part, Source};
+use crate::span::{first, mixed};
 
-use super::render::{Context, Place, is_string, is_users_reference, self_token};
-use super::site::row;
-use super::{cfgs, manager};
-use crate::model::{Cached, KeyPlan, Namespace, Part, Render, Source};
-use crate::signature::{Binding, ungrouped};
-use crate::span::mixed;
-use crate::template::Filter;
+/// How much of a handle can be told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Extent {
+    /// What names entries: the function itself is refused.
+    Names,
+    /// All of it.
+    Whole,
+}
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: enum get_lead {}
-//         impl get_lead { fn key(lead_id: &u64) -> Key { .. } .. const INFO: &'static FunctionInfo = ..; }
+//         impl get_lead { fn key(lead_id: &u64) -> Key { .. } .. const INFO: &FunctionInfo = ..; }
 // Input:  async fn get(&self, id: u64) -> Ret { body }
 // Output: fn __cache_key_get(id: &u64) -> Key { .. }
-//         fn __cache_all_get() -> Target { .. }
-pub(crate) fn handle(cached: &Cached, plan: &KeyPlan) -> TokenStream {
-    if cached.function.receiver().is_some() {
-        of_method(cached, plan)
+//         fn __cache_entry_get(id: &u64) -> Place<Ret> { .. }
+//         fn __cache_target_get() -> Target { .. }
+pub(crate) fn handle(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStream {
+    if cached.function.is_associated() {
+        of_method(cached, plan, extent)
     } else {
-        of_function(cached, plan)
+        of_function(cached, plan, extent)
     }
 }
 
-fn of_function(cached: &Cached, plan: &KeyPlan) -> TokenStream {
+/// Where a function finds its static.
+// Output: `<get_lead>::__target().site`, `Self::__cache_target_get().site`
+pub(super) fn site_of(cached: &Cached) -> TokenStream {
+    let span = Span::mixed_site();
+    if cached.function.is_associated() {
+        let target = hidden(cached, "target");
+        quote_spanned!(span=> Self::#target().site)
+    } else {
+        let name = own_name(cached.handle_name());
+        // In angle brackets, what is wrong with the name is the same here as where it is declared, and is told once.
+        quote_spanned!(span=> <#name>::__target().site)
+    }
+}
+
+fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStream {
     let span = Span::mixed_site();
     let krate = cached.krate.at(span);
     let private = cached.krate.private(span);
     let visibility = &cached.function.visibility;
     let cfgs: Vec<_> = cfgs(&cached.function).collect();
-    let mut name = cached.function.name().clone();
-    name.set_span(mixed(name.span()));
-    let all = all(cached, plan);
-    let row = row(cached, plan);
-    let keyed = parameters(cached, plan).map(|parameters| {
-        let Parameters {
-            generics,
-            clause,
-            list,
-            names,
-        } = &parameters;
-        let render = context(cached).key(plan);
-        let key = quote_spanned! {span=>
-            #visibility fn key #generics (#list) -> #krate::Key #clause { #private::key_of(#render) }
-        };
-        let invalidate = (!manager_needs_arguments(cached)).then(|| {
-            let manager = manager(cached.options.manager.get(), &cached.krate);
+    let name = own_name(cached.handle_name());
+    let info = row(cached, &plan.key);
+    let target = target(cached, &quote_spanned!(span=> *#name::INFO));
+    let manager = own_manager(cached);
+    let parameters = Parameters::keyed(cached, &plan.key);
+    let keyed = parameters.as_ref().map(|parameters| {
+        let Parameters { list, names, .. } = parameters;
+        let (generics, clause, turbofish) = parameters.generics(&cached.function, None);
+        let render = context(cached).key(&plan.key);
+        let invalidate = manager.as_ref().map(|manager| {
             quote_spanned! {span=>
                 #visibility async fn invalidate #generics (#list) -> #private::bool #clause {
-                    let __key = Self::key(#(#names),*);
-                    #private::invalidate_key(#manager, __key).await
+                    #private::invalidate_key(#manager, Self::key #turbofish (#names)).await
                 }
             }
         });
-        quote!(#key #invalidate)
+        quote_spanned! {span=>
+            #visibility fn key #generics (#list) -> #krate::Key #clause { #private::key_of(#render) }
+            #invalidate
+        }
+    });
+    let whole = (extent == Extent::Whole).then(|| {
+        let entry = parameters
+            .as_ref()
+            .map(|parameters| entry(cached, plan, parameters));
+        let calls = calls(cached);
+        quote!(#entry #calls)
+    });
+    let invalidate_all = manager.map(|manager| {
+        quote_spanned! {span=>
+            #visibility async fn invalidate_all() {
+                #private::invalidate_target(#manager, Self::__target()).await;
+            }
+        }
     });
     let allow = allow();
     quote_spanned! {span=>
@@ -75,57 +107,148 @@ fn of_function(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         #[automatically_derived]
         #allow
         impl #name {
+            #visibility const INFO: &'static #private::FunctionInfo = &#info;
+            #visibility fn __target() -> #private::Target { #target }
             #keyed
-
-            #visibility const INFO: &'static #private::FunctionInfo = &#row;
-
-            #[doc(hidden)]
-            #visibility fn __all() -> #private::Target { #all }
+            #invalidate_all
+            #whole
         }
     }
 }
 
-fn of_method(cached: &Cached, plan: &KeyPlan) -> TokenStream {
+/// What looks at an entry, and what says what it is.
+fn entry(cached: &Cached, plan: &CachedPlan, parameters: &Parameters) -> Option<TokenStream> {
+    if cached.attribute == CachedAttribute::Response {
+        // What is stored of a response is nothing that anybody else could make.
+        return None;
+    }
+    let span = Span::mixed_site();
+    let at_value = mixed(cached.function.value_span());
+    let krate = cached.krate.at(at_value);
+    let private = cached.krate.private(at_value);
+    let visibility = &cached.function.visibility;
+    let held = value::held(cached)?;
+    let Parameters { list, names, .. } = parameters;
+    let ret = cached.function.return_type();
+    let (generics, clause, turbofish) = parameters.generics(&cached.function, Some(&ret));
+    let place = place(cached, plan, &quote_spanned!(span=> Self::__target()))?;
+    let put = can_put(cached, plan).then(|| {
+        quote_spanned! {at_value=>
+            #visibility async fn put #generics (#list __value: #held) #clause {
+                Self::__entry #turbofish (#names).put(__value).await;
+            }
+        }
+    });
+    Some(quote_spanned! {at_value=>
+        #visibility fn __entry #generics (#list) -> #krate::Entry<#held> #clause { #place.seen(__shape) }
+        #visibility async fn peek #generics (#list) -> #private::Option<#held> #clause {
+            Self::__entry #turbofish (#names).peek().await
+        }
+        #put
+    })
+}
+
+/// What calls the function itself.
+fn calls(cached: &Cached) -> Option<TokenStream> {
+    let span = Span::mixed_site();
+    let private = cached.krate.private(span);
+    let function = &cached.function;
+    if matches!(function.signature.safety, syn::Safety::Unsafe(_)) {
+        return None;
+    }
+    let visibility = &function.visibility;
+    let name = function.name();
+    let (list, names) = own(function);
+    let generics = &function.signature.generics;
+    let clause = &generics.where_clause;
+    let ret = match cached.attribute {
+        CachedAttribute::Response => response::return_type(cached),
+        _ => function.return_type(),
+    };
+    let turbofish = turbofish(function);
+    let call = |own: &str, mode: &str| {
+        let own = Ident::new(own, span);
+        let mode = Ident::new(mode, span);
+        quote_spanned! {span=>
+            #visibility async fn #own #generics (#list) -> #ret #clause {
+                #private::call(Self::__target(), #private::Mode::#mode, #name #turbofish (#names)).await
+            }
+        }
+    };
+    let refresh = call("refresh", "Refresh");
+    let uncached = call("uncached", "Bypass");
+    Some(quote!(#refresh #uncached))
+}
+
+fn of_method(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStream {
     let span = Span::mixed_site();
     let krate = cached.krate.at(span);
     let private = cached.krate.private(span);
-    let visibility = &cached.function.visibility;
-    let name = cached.function.plain_name();
+    let visibility = &cached.function.visibility_beside();
     let cfgs: Vec<_> = cfgs(&cached.function).collect();
-    let all_name = format_ident!("__cache_all_{name}", span = span);
-    let key_name = format_ident!("__cache_key_{name}", span = span);
-    let all = all(cached, plan);
+    let target_name = hidden(cached, "target");
+    let key_name = hidden(cached, "key");
+    let entry_name = hidden(cached, "entry");
+    let target = target(cached, &row(cached, &plan.key));
     let allow = allow();
-    let key = parameters(cached, plan).map(|parameters| {
-        let Parameters { generics, clause, list, .. } = &parameters;
-        let receiver = cached.function.receiver().filter(|_| plan.uses_receiver()).map(|receiver| {
+    let keyed = Parameters::keyed(cached, &plan.key).map(|parameters| {
+        let list = &parameters.list;
+        let receiver = cached.function.receiver().filter(|_| plan.key.uses_receiver()).map(|receiver| {
             let this = self_token(receiver, receiver.self_token.span);
             quote_spanned!(span=> &#this,)
         });
-        let render = context(cached).key(plan);
+        let (generics, clause, _) = parameters.generics(&cached.function, None);
+        let render = context(cached).key(&plan.key);
+        let is_value = cached.attribute != CachedAttribute::Response && !value::borrows(cached);
+        let place = (extent == Extent::Whole && can_put(cached, plan) && is_value)
+            .then(|| place(cached, plan, &quote_spanned!(span=> Self::#target_name())))
+            .flatten();
+        let entry = place.map(|place| {
+            let ret = cached.function.return_type();
+            let (generics, clause, _) = parameters.generics(&cached.function, Some(&ret));
+            quote_spanned! {span=>
+                #(#cfgs)*
+                #[doc(hidden)]
+                #allow
+                #visibility fn #entry_name #generics (#receiver #list) -> #private::Place<#ret> #clause { #place }
+            }
+        });
         quote_spanned! {span=>
             #(#cfgs)*
             #[doc(hidden)]
             #allow
             #visibility fn #key_name #generics (#receiver #list) -> #krate::Key #clause { #private::key_of(#render) }
+
+            #entry
         }
     });
     quote_spanned! {span=>
-        #key
-
         #(#cfgs)*
         #[doc(hidden)]
         #allow
-        #visibility fn #all_name() -> #private::Target { #all }
+        #visibility fn #target_name() -> #private::Target { #target }
+
+        #keyed
     }
+}
+
+/// The name of what stands beside a method.
+fn hidden(cached: &Cached, what: &str) -> Ident {
+    hidden_name(what, cached.handle_name(), Span::mixed_site())
+}
+
+/// Input: `key`, `get`
+/// Output: `__cache_key_get`
+pub(super) fn hidden_name(what: &str, method: &Ident, span: Span) -> Ident {
+    format_ident!("__cache_{what}_{}", method.unraw(), span = mixed(span))
 }
 
 /// Generated items are not the user's style.
 fn allow() -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         #[allow(
-            unknown_lints, dead_code, missing_debug_implementations, missing_docs, non_camel_case_types, non_snake_case,
-            private_bounds, private_interfaces, single_use_lifetimes, unnameable_types, unreachable_pub,
+            unknown_lints, dead_code, deprecated, missing_debug_implementations, missing_docs, non_camel_case_types,
+            non_snake_case, private_bounds, private_interfaces, single_use_lifetimes, unnameable_types, unreachable_pub,
             clippy::all, clippy::pedantic, clippy::nursery
         )]
     }
@@ -140,160 +263,96 @@ fn context(cached: &Cached) -> Context<'_> {
     }
 }
 
-/// The parameters of `key`.
-struct Parameters {
-    generics: TokenStream,
-    clause: TokenStream,
-    list: TokenStream,
-    names: Vec<Ident>,
+/// The function's manager, unless it can only be told inside of the function.
+fn own_manager(cached: &Cached) -> Option<TokenStream> {
+    let expression = cached.options.manager.get();
+    if expression.is_some_and(|expression| mention_an_argument(cached, expression)) {
+        return None;
+    }
+    Some(manager(expression, &cached.krate))
 }
 
-/// The keyed arguments by reference; none when the key takes a field of an argument whose type is hidden in a
-/// pattern, since such a parameter could not be declared.
-fn parameters(cached: &Cached, plan: &KeyPlan) -> Option<Parameters> {
-    let mut declared: Vec<TokenStream> = Vec::new();
-    let mut names = Vec::new();
-    for index in plan.arguments() {
-        let binding = cached.bindings.get(index)?;
-        let ty = match &binding.ty {
-            Some(ty) => by_reference(binding, ty),
-            None => hidden_type(cached, plan, index)?,
-        };
-        let name = &binding.name;
-        declared.push(quote_spanned!(Span::mixed_site()=> #name: #ty));
-        names.push(name.clone());
+/// The static of the function, as what stands for all of its entries.
+fn target(cached: &Cached, info: &TokenStream) -> TokenStream {
+    let span = Span::mixed_site();
+    let private = cached.krate.private(span);
+    let site = site(&cached.krate, info);
+    let target = if cached.function.is_associated() {
+        quote_spanned!(span=> method::<Self>)
+    } else {
+        quote_spanned!(span=> function)
+    };
+    quote_spanned! {span=>
+        #site
+        #private::Target::#target(&__SITE)
     }
-    let list = quote_spanned!(Span::mixed_site()=> #(#declared),*);
-    let (generics, clause) = generics(cached, &list);
-    Some(Parameters {
-        generics,
-        clause,
-        list,
-        names,
+}
+
+/// One entry on the terms of the function.
+fn place(cached: &Cached, plan: &CachedPlan, target: &TokenStream) -> Option<TokenStream> {
+    let manager = own_manager(cached)?;
+    let at_value = mixed(cached.function.value_span());
+    let private = cached.krate.private(at_value);
+    let ret = cached.function.return_type();
+    let codec = match cached.options.tier.get() {
+        Some(Tier::Memory) => quote_spanned!(at_value=> #private::no_codec(__shape)),
+        Some(Tier::Redis | Tier::Both) | None => quote_spanned!(at_value=> #private::codec(__shape)),
+    };
+    let asked = asked_of_value(cached);
+    let context = context(cached);
+    let render = context.key(&plan.key);
+    let tags = plan
+        .tags
+        .iter()
+        .filter(|tag| is_keyed(tag, &plan.key))
+        .map(|tag| {
+            let render = context.target(tag);
+            quote_spanned!(at_value=> .tag(#render))
+        });
+    let ttl = match cached.options.ttl.get() {
+        Some(Ttl::Expression(ttl)) if !mention_an_argument(cached, ttl) => {
+            let at = mixed(first(ttl));
+            Some(quote_spanned!(at=> .ttl(#ttl)))
+        }
+        _ => None,
+    };
+    let ttl_from = cached.options.ttl_from.get();
+    let ttl_from = ttl_from
+        .filter(|closure| !mention_an_argument(cached, closure))
+        .map(|closure| {
+            let at = mixed(first(closure));
+            let krate = cached.krate.at(at);
+            let allow = allow_closures();
+            quote_spanned!(at=> .ttl_from(__shape, #allow |__v: &_| #krate::bound::on_value(__v, #closure)))
+        });
+    Some(quote_spanned! {at_value=>
+        let __shape = #private::shape!(#ret);
+        #asked
+        #private::Place::of(#target.site, __shape, #codec, #manager, #render) #(#tags)* #ttl #ttl_from
     })
 }
 
-/// `&T` as it is, `String` as `&str`, another `T` as `&T`.
-fn by_reference(binding: &Binding, ty: &Type) -> TokenStream {
-    let span = Span::mixed_site();
-    if is_users_reference(binding) {
-        return ungrouped(ty).to_token_stream();
-    }
-    match ungrouped(ty) {
-        ty if is_string(ty) => quote_spanned!(span=> &str),
-        Type::ImplTrait(ty) => quote_spanned!(span=> &(#ty)),
-        ty => quote_spanned!(span=> &#ty),
-    }
-}
-
-/// What can be said of an argument that a pattern takes out of a type that the signature does not show.
-fn hidden_type(cached: &Cached, plan: &KeyPlan, index: usize) -> Option<TokenStream> {
-    let span = Span::mixed_site();
-    let krate = cached.krate.at(span);
-    match &plan.render {
-        Render::QueryHash { .. } => Some(quote_spanned!(span=> &impl #krate::bound::Canonical)),
-        Render::Custom { .. } => None,
-        Render::Parts(parts) => {
-            let mut uses = parts.iter().filter_map(|part| match part {
-                Part::Value(value) if value.source == Source::Argument(index) => Some(value),
-                _ => None,
-            });
-            uses.all(|value| value.members.is_empty() && value.filter != Some(Filter::Lower))
-                .then(|| quote_spanned!(span=> &impl #krate::CacheKey))
-        }
-    }
-}
-
-/// The generic parameters that the list of parameters mentions, and what is said about them.
-fn generics(cached: &Cached, list: &TokenStream) -> (TokenStream, TokenStream) {
-    let declared = &cached.function.signature.generics;
-    let mut mentioned = BTreeSet::new();
-    words(list.clone(), &mut mentioned);
-    // A kept parameter's bounds may mention another one.
-    loop {
-        let before = mentioned.len();
-        for parameter in &declared.params {
-            if mentioned.contains(&parameter_name(parameter)) {
-                words(parameter.to_token_stream(), &mut mentioned);
-            }
-        }
-        if mentioned.len() == before {
-            break;
-        }
-    }
-    let (kept, dropped): (Vec<_>, Vec<_>) = declared
-        .params
-        .iter()
-        .partition(|parameter| mentioned.contains(&parameter_name(parameter)));
-    if kept.is_empty() {
-        return (TokenStream::new(), TokenStream::new());
-    }
-    let dropped: Vec<String> = dropped.into_iter().map(parameter_name).collect();
-    let predicates: Vec<&WherePredicate> = declared
-        .where_clause
-        .iter()
-        .flat_map(|clause| &clause.predicates)
-        .filter(|predicate| {
-            let mut used = BTreeSet::new();
-            words(predicate.to_token_stream(), &mut used);
-            dropped.iter().all(|name| !used.contains(name))
-        })
-        .collect();
-    let span = Span::mixed_site();
-    let clause = (!predicates.is_empty()).then(|| quote_spanned!(span=> where #(#predicates),*));
-    (quote_spanned!(span=> <#(#kept),*>), clause.unwrap_or_default())
-}
-
-fn parameter_name(parameter: &GenericParam) -> String {
-    match parameter {
-        GenericParam::Lifetime(parameter) => parameter.lifetime.ident.to_string(),
-        GenericParam::Type(parameter) => parameter.ident.to_string(),
-        GenericParam::Const(parameter) => parameter.ident.to_string(),
-    }
-}
-
-/// All identifiers in tokens, those of lifetimes included.
-fn words(tokens: TokenStream, found: &mut BTreeSet<String>) {
-    for token in tokens {
-        match token {
-            TokenTree::Ident(word) => {
-                found.insert(word.to_string());
-            }
-            TokenTree::Group(group) => words(group.stream(), found),
-            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
-        }
-    }
-}
-
-/// Whether `manager` can only be told inside of the function.
-fn manager_needs_arguments(cached: &Cached) -> bool {
-    let Some(expression) = cached.options.manager.get() else {
-        return false;
+/// Whether a value can be stored on the function's terms by who knows the keyed arguments alone.
+fn can_put(cached: &Cached, plan: &CachedPlan) -> bool {
+    let ttl = match cached.options.ttl.get() {
+        Some(Ttl::Expression(ttl)) => mention_an_argument(cached, ttl),
+        Some(Ttl::Millis(_)) | None => false,
     };
-    let mut used = BTreeSet::new();
-    words(expression.to_token_stream(), &mut used);
-    used.contains("self")
-        || cached
-            .bindings
-            .iter()
-            .any(|binding| used.contains(&binding.name.to_string()))
+    let adaptive = cached.options.ttl_from.get();
+    let adaptive = adaptive.is_some_and(|closure| mention_an_argument(cached, closure));
+    !ttl && !adaptive && plan.tags.iter().all(|tag| is_keyed(tag, &plan.key))
 }
 
-/// All entries of the function, as a target.
-fn all(cached: &Cached, plan: &KeyPlan) -> TokenStream {
-    let span = Span::mixed_site();
-    let private = cached.krate.private(span);
-    let name = cached.function.plain_name();
-    let text = &plan.text;
-    match &plan.namespace {
-        Namespace::Text(_) => {
-            quote_spanned!(span=> #private::Target::function(#private::path!(#name), #text))
-        }
-        Namespace::FunctionPath if cached.function.receiver().is_some() => {
-            quote_spanned!(span=> #private::Target::method::<Self>(#private::module_path!(), #name, #text))
-        }
-        Namespace::FunctionPath => {
-            quote_spanned!(span=> #private::Target::function_by_path(#private::path!(#name), #text))
-        }
-    }
+/// Whether a tag takes nothing that the key does not take.
+fn is_keyed(tag: &[Part], key: &KeyPlan) -> bool {
+    let arguments = key.arguments();
+    tag.iter().all(|part| match part {
+        Part::Literal(_) => true,
+        Part::Value(value) => match value.source {
+            Source::Argument(index) => arguments.contains(&index),
+            Source::Generic(index) => key.generics().any(|keyed| keyed == index),
+            Source::Receiver => key.uses_receiver(),
+            Source::Result => false,
+        },
+    })
 }

@@ -5,9 +5,9 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::ext::IdentExt;
 use syn::{Expr, ExprPath, PathArguments};
 
+use super::handle::hidden_name;
 use super::render::{Context, Place, result_name};
 use super::site::{row_of_invalidator, site};
 use super::{future_of, manager, reference, with_body};
@@ -64,10 +64,10 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
         #[allow(clippy::unit_arg)]
         __ret
     };
-    with_body(function, body)
+    with_body(function, &invalidator.krate, body)
 }
 
-fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
+pub(super) fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
     let span = Span::mixed_site();
     let context = Context {
         krate: &invalidator.krate,
@@ -81,7 +81,7 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
             quote_spanned!(span=> __targets.key(#key);)
         }
         TargetKind::WholeFunction { path } => {
-            let all = call_of_handle(path, "__all", &[]);
+            let all = call_of_handle(path, "__target", &[]);
             quote_spanned!(span=> __targets.all(#all);)
         }
         TargetKind::Method {
@@ -90,7 +90,7 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
             turbofish,
             arguments,
         } => {
-            let hidden = hidden_name("__cache_key_", name);
+            let hidden = hidden_name("key", name, name.span());
             let references = arguments.iter().map(reference);
             let at = mixed(name.span());
             let turbofish = turbofish.as_ref();
@@ -105,6 +105,14 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
                     let key = quote_spanned!(at=> #krate::bound::Cached::cached(#key));
                     quote_spanned!(span=> { #uncached __targets.key(#key); })
                 }
+                // Named by its type, the method can be told from one that is not cached.
+                MethodOwner::Value(value) if turbofish.is_none() && is_self(value) => {
+                    let krate = invalidator.krate.at(at);
+                    let uncached = uncached(invalidator, &hidden, arguments.len() + 1);
+                    let key = quote_spanned!(at=> Self::#hidden(&#value #(, #references)*));
+                    let key = quote_spanned!(at=> #krate::bound::Cached::cached(#key));
+                    quote_spanned!(span=> { #uncached __targets.key(#key); })
+                }
                 MethodOwner::Value(value) => {
                     let key = quote_spanned!(at=> #value.#hidden #turbofish(#(#references),*));
                     quote_spanned!(span=> __targets.key(#key);)
@@ -112,7 +120,7 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
             }
         }
         TargetKind::WholeMethod { owner, name } => {
-            let hidden = hidden_name("__cache_all_", name);
+            let hidden = hidden_name("target", name, name.span());
             let at = mixed(name.span());
             let krate = invalidator.krate.at(at);
             let uncached = uncached(invalidator, &hidden, 0);
@@ -134,12 +142,16 @@ fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStream {
     }
 }
 
+pub(super) fn is_self(value: &Expr) -> bool {
+    matches!(value, Expr::Path(path) if path.path.is_ident("self"))
+}
+
 /// What a hidden function is where the method is not cached: it gives way to the type's own function, and keeps a
 /// name that the user has never seen out of rustc's messages.
 // Input:  `__cache_key_get`, 1
 // Output: trait __Uncached { fn __cache_key_get<__A0>(_: __A0) -> Uncached { Uncached } }
 //         impl<__T: ?Sized> __Uncached for __T {}
-fn uncached(invalidator: &Invalidator, hidden: &Ident, arguments: usize) -> TokenStream {
+pub(super) fn uncached(invalidator: &Invalidator, hidden: &Ident, arguments: usize) -> TokenStream {
     let span = Span::mixed_site();
     let krate = invalidator.krate.at(span);
     let private = invalidator.krate.private(span);
@@ -159,7 +171,7 @@ fn uncached(invalidator: &Invalidator, hidden: &Ident, arguments: usize) -> Toke
 
 /// Input: `leads::get_lead::<T>`, `key`, `lead_id`
 /// Output: `leads::get_lead::key::<T>(&lead_id)`
-fn call_of_handle(path: &ExprPath, name: &str, arguments: &[Expr]) -> TokenStream {
+pub(super) fn call_of_handle(path: &ExprPath, name: &str, arguments: &[Expr]) -> TokenStream {
     let (handle, turbofish, at) = handle_of(path);
     let name = Ident::new(name, at);
     let turbofish = turbofish
@@ -189,7 +201,7 @@ fn handle_of(path: &ExprPath) -> (ExprPath, Option<PathArguments>, Span) {
 }
 
 /// `<T>` or `::<T>` as `::<T>`.
-fn with_colons(turbofish: &TokenStream) -> TokenStream {
+pub(super) fn with_colons(turbofish: &TokenStream) -> TokenStream {
     let has_colons = turbofish
         .clone()
         .into_iter()
@@ -200,8 +212,4 @@ fn with_colons(turbofish: &TokenStream) -> TokenStream {
     } else {
         quote_spanned!(Span::mixed_site()=> ::#turbofish)
     }
-}
-
-fn hidden_name(prefix: &str, method: &Ident) -> Ident {
-    format_ident!("{prefix}{}", method.unraw(), span = mixed(method.span()))
 }

@@ -8,25 +8,30 @@ mod cached_fn;
 mod handle;
 mod invalidator;
 mod key_part;
+mod macros;
+mod parameters;
 mod render;
 mod response;
 mod site;
+mod value;
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::{Expr, Type};
 
 pub(crate) use cached_fn::cached_fn;
-pub(crate) use handle::handle;
+pub(crate) use handle::{Extent, handle};
 pub(crate) use invalidator::invalidator;
 pub(crate) use key_part::key_part;
+pub(crate) use macros::{entry, invalidate, key};
+pub(crate) use parameters::{parameter_name, words};
 
 use crate::crate_path::CratePath;
-use crate::signature::Function;
+use crate::signature::{Function, conditions};
 use crate::span::{first, mixed};
 
 /// Input: `{ body }`
-/// Output: an `async move` block in which rustc's errors about the body are those of the function itself: the
+/// Output: the body itself, where it makes a boxed future, and else an `async move` block in which rustc's errors about the body are those of the function itself: the
 /// early `return` tells it the type before it looks at the body.
 fn future_of(function: &Function) -> TokenStream {
     future_with(function, &function.return_type())
@@ -36,6 +41,9 @@ fn future_of(function: &Function) -> TokenStream {
 fn future_with(function: &Function, ret: &Type) -> TokenStream {
     let body = &function.body;
     let span = mixed(function.return_span());
+    if function.is_boxed() {
+        return quote_spanned!(span=> #body);
+    }
     // With the user's own span: rustc quotes this place as where the return type was learnt.
     let edge = return_edge(ret, function.return_span());
     quote_spanned! {span=>
@@ -61,13 +69,20 @@ fn return_edge(ret: &Type, span: Span) -> TokenStream {
 }
 
 /// The function with another body; attributes, visibility and signature stay as they are.
-fn with_body(function: &Function, body: TokenStream) -> TokenStream {
+fn with_body(function: &Function, krate: &CratePath, body: TokenStream) -> TokenStream {
     let Function {
         attributes,
         visibility,
         signature,
         body: original,
+        ..
     } = function;
+    let body = if function.is_boxed() {
+        let private = krate.private(Span::mixed_site());
+        quote_spanned!(Span::mixed_site()=> #private::Box::pin(async move { #body }))
+    } else {
+        body
+    };
     let mut block = Group::new(proc_macro2::Delimiter::Brace, body);
     block.set_span(original.span());
     let block = TokenTree::Group(block);
@@ -124,8 +139,5 @@ fn allow_closures() -> TokenStream {
 
 /// The attributes that companions of a function share with it.
 fn cfgs(function: &Function) -> impl Iterator<Item = &syn::Attribute> {
-    function
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg"))
+    conditions(&function.attributes)
 }

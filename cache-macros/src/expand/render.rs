@@ -43,7 +43,7 @@ impl Context<'_> {
         let writer = Self::writer(span);
         let namespace = (plan.namespace == Namespace::FunctionPath).then(|| {
             let name = self.function.plain_name();
-            if self.function.receiver().is_some() {
+            if self.function.is_associated() {
                 quote_spanned! {span=>
                     #private::method_namespace::<Self>(#writer, #private::module_path!(), #name);
                 }
@@ -63,6 +63,15 @@ impl Context<'_> {
         quote_spanned!(span=> |#writer: &mut #private::KeyWriter| { #namespace #statements })
     }
 
+    /// The closure that writes a key of its own.
+    pub(super) fn literal_key(&self, parts: &[Part]) -> TokenStream {
+        let span = Span::mixed_site();
+        let private = self.krate.private(span);
+        let writer = Self::writer(span);
+        let statements = self.parts(parts, "literal");
+        quote_spanned!(span=> |#writer: &mut #private::KeyWriter| { #statements })
+    }
+
     /// The closure that writes a key, pattern or tag to invalidate.
     pub(super) fn target(&self, parts: &[Part]) -> TokenStream {
         let span = Span::mixed_site();
@@ -80,7 +89,11 @@ impl Context<'_> {
             .iter()
             .map(|part| match part {
                 Part::Literal(text) => quote_spanned!(span=> #writer.#literal(#text);),
-                Part::Value(value) => self.value(value),
+                Part::Value(value) => {
+                    let cfgs = self.conditions(value.source);
+                    let value = self.value(value);
+                    quote_spanned!(span=> #(#cfgs)* #value)
+                }
             })
             .collect()
     }
@@ -116,6 +129,14 @@ impl Context<'_> {
         }
     }
 
+    /// When an argument exists.
+    fn conditions(&self, source: Source) -> &[syn::Attribute] {
+        match source {
+            Source::Argument(index) => self.bindings.get(index).map_or(&[], |binding| &*binding.cfgs),
+            Source::Receiver | Source::Generic(_) | Source::Result => &[],
+        }
+    }
+
     fn location(&self, value: &Value) -> Span {
         let whole_argument = match value.source {
             Source::Argument(index) if value.members.is_empty() => self.bindings.get(index),
@@ -139,7 +160,7 @@ impl Context<'_> {
                         .get(index)
                         .is_some_and(|binding| !is_users_reference(binding))
             }
-            Source::Receiver | Source::Result => false,
+            Source::Receiver | Source::Generic(_) | Source::Result => false,
         };
         let members = &value.members;
         // Seen through the reference, the type is that of the function's own argument, so that rustc finds the
@@ -166,7 +187,26 @@ impl Context<'_> {
                 .map_or_else(TokenStream::new, |receiver| {
                     self_token(receiver, location).into_token_stream()
                 }),
+            Source::Generic(index) => self.generic(index, location),
             Source::Result => result_name(location).into_token_stream(),
+        }
+    }
+
+    /// The value of a constant, the name of a type.
+    fn generic(&self, index: usize, location: Span) -> TokenStream {
+        let at = |name: &Ident| {
+            let mut name = name.clone();
+            name.set_span(location.resolved_at(name.span()));
+            name
+        };
+        match self.function.signature.generics.params.get(index) {
+            Some(syn::GenericParam::Type(parameter)) => {
+                let private = self.krate.private(location);
+                let name = at(&parameter.ident);
+                quote_spanned!(location=> #private::type_name::<#name>())
+            }
+            Some(syn::GenericParam::Const(parameter)) => at(&parameter.ident).into_token_stream(),
+            Some(syn::GenericParam::Lifetime(_)) | None => TokenStream::new(),
         }
     }
 
@@ -182,9 +222,10 @@ impl Context<'_> {
             let span = mixed(binding.type_span);
             let krate = self.krate.at(span);
             let value = self.root(Source::Argument(*index), span);
-            Some(quote_spanned!(span=> (#name, #krate::bound::Canonical::as_canonical(&#value))))
+            let cfgs = &binding.cfgs;
+            Some(quote_spanned!(span=> #(#cfgs)* (#name, #krate::bound::Canonical::as_canonical(&#value))))
         });
-        let hash = if self.function.receiver().is_some() {
+        let hash = if self.function.is_associated() {
             quote_spanned!(span=> method_query_hash::<Self>)
         } else {
             quote_spanned!(span=> query_hash)
@@ -202,7 +243,11 @@ impl Context<'_> {
         let prefix = format!("{}:", prefix.unwrap_or_default());
         let count = arguments.len();
         let allow = super::allow_closures();
-        let arguments = arguments.iter().map(|source| self.custom_argument(*source, span));
+        let arguments = arguments.iter().map(|source| {
+            let cfgs = self.conditions(*source);
+            let argument = self.custom_argument(*source, span);
+            quote_spanned!(span=> #(#cfgs)* #argument)
+        });
         // A path is called directly, so that `&String` may become `&str`; a closure whose parameters have no
         // types learns them from the helper.
         let call = match function {
@@ -240,7 +285,7 @@ impl Context<'_> {
                         .receiver()
                         .is_some_and(|receiver| !matches!(receiver.kind, syn::ReceiverKind::Reference(..)))
             }
-            Source::Result => true,
+            Source::Generic(_) | Source::Result => true,
         };
         let becomes_str = matches!(source, Source::Argument(index)
             if self.bindings.get(index).and_then(|binding| binding.ty.as_ref()).is_some_and(is_string));

@@ -13,6 +13,11 @@ use crate::model::{Cached, KeyPlan};
 use crate::signature::{Function, ungrouped};
 use crate::span::{first, mixed};
 
+/// What the function gives as it is expanded: a response, or what is hidden and is one.
+pub(super) fn return_type(cached: &Cached) -> Type {
+    function(cached).return_type()
+}
+
 /// Input:  `async fn f(..) -> Json<T>`
 /// Output: `async fn f(..) -> Response`; `impl Trait` stays, since a response is that too.
 pub(super) fn function(cached: &Cached) -> Function {
@@ -21,6 +26,7 @@ pub(super) fn function(cached: &Cached) -> Function {
         visibility,
         signature,
         body,
+        home,
     } = &cached.function;
     let mut signature = signature.clone();
     let is_hidden = matches!(ungrouped(&cached.function.return_type()), Type::ImplTrait(_));
@@ -35,6 +41,7 @@ pub(super) fn function(cached: &Cached) -> Function {
         visibility: visibility.clone(),
         signature,
         body: body.clone(),
+        home: *home,
     }
 }
 
@@ -61,13 +68,12 @@ pub(super) fn future(cached: &Cached) -> TokenStream {
     let krate = cached.krate.at(span);
     let private = cached.krate.private(span);
     let future = future_with(&cached.function, &named(cached.function.return_type()));
-    let limit = match cached.options.max_response_bytes.get() {
-        Some(limit) => {
-            let at = mixed(first(limit));
-            let private = cached.krate.private(at);
-            quote_spanned!(at=> let __limit: #private::usize = #limit;)
-        }
-        None => quote_spanned!(span=> let __limit = #private::answers::MAX_RESPONSE_BYTES;),
+    let limit = if let Some(limit) = cached.options.max_response_bytes.get() {
+        let at = mixed(first(limit));
+        let private = cached.krate.private(at);
+        quote_spanned!(at=> let __limit: #private::usize = #limit;)
+    } else {
+        quote_spanned!(span=> let __limit = #private::answers::MAX_RESPONSE_BYTES;)
     };
     quote_spanned! {span=>
         async move {

@@ -71,7 +71,7 @@ pub(super) fn row(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         None => (None, false),
     };
     let computed = (expression || ttl_from.get().is_some()).then(|| set("ttl_computed"));
-    let method = cached.function.receiver().is_some().then(|| set("method"));
+    let method = cached.function.is_associated().then(|| set("method"));
     let digest = matches!(plan.render, Render::QueryHash { .. }).then(|| set("by_digest"));
     let tags = tags.get().map(|tags| {
         let tags = tags.iter().map(syn::LitStr::value);

@@ -3,7 +3,7 @@ use cache_core::cache_result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-#[cache_result(key = "a:{id}")]
+#[cache_result(key = "a:{T}:{id}")]
 async fn parsed<T>(id: u64) -> Result<T, std::io::Error>
 where
     T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
@@ -11,7 +11,7 @@ where
     serde_json::from_str(&id.to_string()).map_err(Into::into)
 }
 
-#[cache_result(key = "b:{id}", none_ttl = 5, tier = "memory")]
+#[cache_result(key = "b:{T}:{id}", none_ttl = 5, tier = "memory")]
 async fn found<T: Clone + Default + Send + Sync + 'static>(id: u64) -> Option<T> {
     (id > 0).then(T::default)
 }

@@ -181,7 +181,7 @@ impl Ticket {
         }
     }
 
-    fn wanted<'a>(&'a self, names: &'a [Arc<Generation>]) -> Wanted<'a> {
+    pub(super) fn wanted<'a>(&'a self, names: &'a [Arc<Generation>]) -> Wanted<'a> {
         Wanted {
             codec: self.codec,
             version: self.site.map(|site| site.version),

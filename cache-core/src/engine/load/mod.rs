@@ -4,6 +4,7 @@
 //! neither a flight nor a claim behind.
 
 mod ask;
+mod direct;
 mod run;
 mod settle;
 

@@ -52,7 +52,7 @@ impl Ticket {
             }
             Loaded::Value { value, size, verdict } => {
                 let ttl = if verdict.store && self.is_short_enough(&value) {
-                    self.ttl(verdict.ttl)
+                    self.ttl_of(verdict.ttl)
                 } else {
                     0
                 };
@@ -82,7 +82,20 @@ impl Ticket {
         } else {
             run.generations.clone()
         };
-        let keep = Keep {
+        let keep = self.keeping(content, ttl, size, generations);
+        self.keep(run, keep).await;
+        None
+    }
+
+    /// A value to be stored on this function's terms.
+    pub(super) fn keeping(
+        &self,
+        content: Content,
+        ttl: u64,
+        size: usize,
+        generations: Box<[Snapshot]>,
+    ) -> Keep {
+        Keep {
             content,
             ttl,
             stale: self.stale_if_error.max(self.stale_while_revalidate()),
@@ -93,13 +106,11 @@ impl Ticket {
             generations,
             encoded: None,
             size,
-        };
-        self.keep(run, keep).await;
-        None
+        }
     }
 
     /// Stores a value: in the shared tier first, and in memory only if it was not refused there.
-    async fn keep(&self, mut run: Run, mut keep: Keep) {
+    pub(super) async fn keep(&self, mut run: Run, mut keep: Keep) {
         let core = &self.core;
         let remote = core.shared(keep.tier);
         let born = clock::now();
@@ -255,7 +266,7 @@ impl Ticket {
     }
 
     /// What was said, else what the attribute says, else what holds for the namespace: all that a key begins with.
-    fn ttl(&self, said: Option<Duration>) -> u64 {
+    pub(super) fn ttl_of(&self, said: Option<Duration>) -> u64 {
         let ttl = said
             .or(self.ttl)
             .map(millis)
@@ -267,7 +278,7 @@ impl Ticket {
         ttl - if most == 0 { 0 } else { fresh_nonce() % (most + 1) }
     }
 
-    fn is_short_enough(&self, value: &Value) -> bool {
+    pub(super) fn is_short_enough(&self, value: &Value) -> bool {
         let bounded = self.site.is_some_and(|site| site.bounded);
         let Some(codec) = self.codec.filter(|_| bounded) else {
             return true;

@@ -1,0 +1,5 @@
+use cache_core::entry;
+
+fn main() {
+    let _ = entry!("lead:1");
+}

@@ -1,0 +1,7 @@
+use cache_core::invalidate;
+
+async fn update() {
+    invalidate!().await;
+}
+
+fn main() {}

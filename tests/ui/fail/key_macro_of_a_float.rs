@@ -1,0 +1,7 @@
+use cache_core::{Key, key};
+
+fn of(ratio: f64) -> Key {
+    key!("ratio:{ratio}")
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use cache_core::{Key, key};
+
+fn of(id: u64) -> Key {
+    key!("{id}:lead")
+}
+
+fn main() {}

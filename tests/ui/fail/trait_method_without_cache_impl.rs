@@ -1,0 +1,16 @@
+use cache_core::cache_result;
+
+trait Store {
+    async fn load(&self, id: u64) -> u64;
+}
+
+struct Pg;
+
+impl Store for Pg {
+    #[cache_result(key = "pg:{id}", skip(self))]
+    async fn load(&self, id: u64) -> u64 {
+        id
+    }
+}
+
+fn main() {}
