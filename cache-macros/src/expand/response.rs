@@ -61,13 +61,12 @@ pub(super) fn future(cached: &Cached) -> TokenStream {
     let krate = cached.krate.at(span);
     let private = cached.krate.private(span);
     let future = future_with(&cached.function, &named(cached.function.return_type()));
-    let limit = match cached.options.max_response_bytes.get() {
-        Some(limit) => {
-            let at = mixed(first(limit));
-            let private = cached.krate.private(at);
-            quote_spanned!(at=> let __limit: #private::usize = #limit;)
-        }
-        None => quote_spanned!(span=> let __limit = #private::answers::MAX_RESPONSE_BYTES;),
+    let limit = if let Some(limit) = cached.options.max_response_bytes.get() {
+        let at = mixed(first(limit));
+        let private = cached.krate.private(at);
+        quote_spanned!(at=> let __limit: #private::usize = #limit;)
+    } else {
+        quote_spanned!(span=> let __limit = #private::answers::MAX_RESPONSE_BYTES;)
     };
     quote_spanned! {span=>
         async move {
