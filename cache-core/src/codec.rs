@@ -5,6 +5,7 @@ mod count;
 pub(crate) mod fingerprint;
 
 use std::any::{Any, TypeId};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
@@ -61,6 +62,18 @@ pub(crate) struct Dates {
     pub(crate) age: u64,
     /// How long it is fresh from its load on.
     pub(crate) life: u64,
+}
+
+impl Dates {
+    /// Of a value that was loaded at the start of `fresh`, and is fresh until its end. These are by the clock of a server, which
+    /// says `now` when the clock of this process says `at`.
+    pub(crate) fn of_stored(fresh: &Range<u64>, now: u64, at: u64) -> Self {
+        Self {
+            at,
+            age: now.saturating_sub(fresh.start),
+            life: fresh.end.saturating_sub(fresh.start),
+        }
+    }
 }
 
 impl std::fmt::Debug for Codec {

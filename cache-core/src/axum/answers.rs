@@ -14,7 +14,7 @@ pub use axum::response::Response;
 
 pub use super::asked::{Asked, asked};
 use super::record;
-use super::response::{self, Age, CachedResponse};
+use super::response::{self, CachedResponse, Freshness};
 use crate::SharedError;
 use crate::codec::Codec;
 use crate::engine::call::Mode;
@@ -213,7 +213,7 @@ pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
 /// A response with the headers that depend on the moment. They share one buffer.
 fn tell(
     response: &CachedResponse,
-    age: Option<Age>,
+    age: Option<Freshness>,
     tells_age: bool,
     is_private: bool,
     status: impl FnOnce(&mut String) -> std::fmt::Result,

@@ -44,7 +44,7 @@ pub struct CachedResponse {
 
 /// How old a stored response is, and how long it is fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Age {
+pub(super) struct Freshness {
     /// The time since it was made, in whole seconds.
     pub(super) age: u64,
     /// The time from then on that it is fresh, in whole seconds.
@@ -109,13 +109,13 @@ impl CachedResponse {
     }
 
     /// How old it is at this moment. Nothing when it was not stored.
-    pub(super) fn age(&self) -> Option<Age> {
+    pub(super) fn age(&self) -> Option<Freshness> {
         let dates = self.dates.get()?;
         let age = dates.age.saturating_add(clock::now().saturating_sub(dates.at));
         let left = i64::try_from(dates.life)
             .unwrap_or(i64::MAX)
             .saturating_sub_unsigned(age);
-        Some(Age {
+        Some(Freshness {
             age: age / 1000,
             life: dates.life / 1000,
             left: left.div_euclid(1000),

@@ -398,6 +398,7 @@ impl Core {
             return fetched;
         }
         let size = stored.payload.as_ref().map_or(0, Vec::len);
+        let times = stored.born..stored.fresh_until;
         let content = match (stored.payload, wanted.codec) {
             (None, _) => Content::Absent,
             (Some(bytes), None) => Content::Encoded(Arc::new(Encoded {
@@ -406,12 +407,7 @@ impl Core {
             })),
             (Some(payload), Some(codec)) => match (codec.decode)(&payload) {
                 Ok(value) => {
-                    let dates = Dates {
-                        at: local,
-                        age: now.saturating_sub(stored.born),
-                        life: stored.fresh_until.saturating_sub(stored.born),
-                    };
-                    (codec.date)(value.as_ref(), dates);
+                    (codec.date)(value.as_ref(), Dates::of_stored(&times, now, local));
                     Content::Value(value)
                 }
                 Err(reason) => {

@@ -13,8 +13,10 @@ const DIRECT: &str = "(manager)";
 /// How one counter is taken from what was counted.
 type Take = fn(&FunctionStats) -> f64;
 
-/// Counters of functions: name, what it says, and further labels with what they select.
-const COUNTERS: [(&str, &str, &[(&str, Take)]); 10] = [
+/// A counter of functions: its name, what it says, and the tiers that it is of, each with what it takes.
+type Counter = (&'static str, &'static str, &'static [(&'static str, Take)]);
+
+const COUNTERS: [Counter; 10] = [
     (
         "cache_hits_total",
         "Calls served from a tier.",
