@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::functions::{Change, IDS, KEYS, TRUTH, Value, call, is_slow, may_fail, random, text_of};
 use crate::row::Live;
-use crate::truth::{Mark, Versions, WRITERS};
+use crate::truth::{Mark, Versions};
 
 const READERS: usize = 8;
 const CHANGERS: usize = 2;
@@ -107,9 +107,8 @@ impl Before {
             return wrong(&format!("it is the value of {}", text_of(value.key)));
         }
         let written = TRUTH.versions(key, Mark::Written);
-        for part in 0..WRITERS {
-            let version = value.versions[part];
-            if version > written[part] {
+        for (part, (version, written)) in value.versions.into_iter().zip(written).enumerate() {
+            if version > written {
                 wrong(&format!("{version} was never written"));
             }
             if part == writer() && version < self.floor {
@@ -305,8 +304,7 @@ async fn look(cache: CacheManager, fresh: CacheManager, key: usize) -> Vec<Strin
     let mut old = Vec::new();
     for (whose, value) in values {
         let Some(value) = value else { continue };
-        for part in 0..WRITERS {
-            let (version, least) = (value.versions[part], floor[part]);
+        for (part, (version, least)) in value.versions.into_iter().zip(floor).enumerate() {
             if version < least {
                 old.push(format!(
                     "{text} by {whose}: {version} of writer {part}, who is at {least}"
