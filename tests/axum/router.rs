@@ -3,9 +3,11 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
+use cache_core::axum::Console;
 use cache_core::{CacheManager, cache_response, invalidate_cache};
 use serde_json::Value;
 
+use crate::client::{Client, Reply};
 use crate::server::Server;
 
 #[cache_response(key = "routed:{name}", ttl = "60s", tags = ["routed"])]
@@ -169,4 +171,102 @@ async fn the_catalogue_is_markdown_and_json_for_those_who_ask_for_it() {
         row("invalidators", "handlers::router::unrouted")["targets"][0],
         "routed(name)"
     );
+}
+
+#[tokio::test]
+async fn the_page_needs_nothing_from_elsewhere_and_may_run_nothing_else() {
+    let server = server(CacheManager::in_memory()).await;
+    let page = server.get("/cache").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(
+        page.header("content-type").as_deref(),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'sha256-"),
+        "{policy}"
+    );
+    assert!(!page.text().contains("{{"), "a place that was not filled");
+    assert!(!page.text().contains("src=\"") && !page.text().contains("<link"));
+}
+
+#[tokio::test]
+async fn popular_searches_are_told() {
+    let manager = CacheManager::in_memory();
+    manager.popular_searches().record("tea");
+    let top = json(&server(manager).await.get("/cache/popular").await);
+    assert_eq!(top, serde_json::json!([{ "text": "tea", "count": 1 }]));
+}
+
+/// Invalidates by hand, with this token or none, at a router with this token or none.
+async fn by_hand(configured: &str, given: Option<&str>, body: &str) -> (Reply, bool) {
+    let manager = CacheManager::in_memory();
+    let routes = Router::new()
+        .route("/routed/{name}", get(routed))
+        .nest("/cache", Console::new(manager.clone()).token(configured).router());
+    let server = Server::with(manager, routes).await;
+    server.get("/routed/a").await;
+    let given = given.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(given.as_deref().map(|token| ("authorization", token)));
+    let mut client = Client::connect(server.address).await;
+    let reply = client
+        .send_with_body("POST", "/cache/invalidate", &headers, body)
+        .await;
+    (reply, server.get("/routed/a").await.is_hit())
+}
+
+const KEY: &str = r#"{"kind": "key", "name": "routed:a"}"#;
+
+#[tokio::test]
+async fn nobody_invalidates_by_hand_where_no_token_is_configured() {
+    for given in [None, Some(""), Some("x")] {
+        let (reply, is_hit) = by_hand("", given, KEY).await;
+        assert_eq!((reply.status, is_hit), (403, true), "{given:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_invalidates_by_hand_with_another_token() {
+    for given in [None, Some(""), Some("righ"), Some("right ")] {
+        let (reply, is_hit) = by_hand("right", given, KEY).await;
+        // Space around the value of a header is no part of it.
+        let expected = if given == Some("right ") {
+            (200, false)
+        } else {
+            (401, true)
+        };
+        assert_eq!((reply.status, is_hit), expected, "{given:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_the_token_a_key_a_pattern_a_tag_and_a_function_are_invalidated() {
+    let function = r#"{"kind": "function", "name": "handlers::router::routed"}"#;
+    for body in [
+        KEY,
+        r#"{"kind": "pattern", "name": "rout*"}"#,
+        r#"{"kind": "tag", "name": "routed"}"#,
+        function,
+    ] {
+        let (reply, is_hit) = by_hand("right", Some("right"), body).await;
+        assert_eq!((reply.status, is_hit), (200, false), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_invalidated_by_hand_is_said() {
+    for (body, says) in [
+        (r#"{"kind": "key", "name": ""}"#, "`name` is not empty"),
+        (r#"{"kind": "lead", "name": "x"}"#, "`kind` is `function`"),
+        (r#"{"kind": "function", "name": "nobody"}"#, "no cached function"),
+    ] {
+        let (reply, is_hit) = by_hand("right", Some("right"), body).await;
+        assert!(
+            reply.status == 422 && is_hit && reply.text().contains(says),
+            "{}",
+            reply.text()
+        );
+    }
 }

@@ -45,4 +45,4 @@ mod wire;
 
 pub use layer::{CacheLayer, CacheService, layer};
 pub use response::CachedResponse;
-pub use router::router;
+pub use router::{Console, router};

@@ -42,6 +42,15 @@ impl Graph {
         Self { nodes, arrows }
     }
 
+    /// Each arrow: the paths of the invalidator and of the cached function, and the target.
+    #[cfg(feature = "axum")]
+    pub(crate) fn arrows(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+        let path = |index: usize| self.nodes.get(index).map_or("", |node| node.path());
+        self.arrows
+            .iter()
+            .map(move |arrow| (path(arrow.from), path(arrow.to), arrow.label.as_str()))
+    }
+
     /// The same in the language of Graphviz: `dot -Tsvg`.
     pub fn dot(&self) -> impl fmt::Display + '_ {
         Dot(self)

@@ -75,6 +75,11 @@ fn counts(stats: &FunctionStats) -> Value {
     })
 }
 
+pub(super) fn popular(top: &[(String, u64)]) -> Value {
+    let one = |(text, count): &(String, u64)| json!({ "text": text, "count": count });
+    top.iter().map(one).collect()
+}
+
 pub(super) fn catalogue(catalogue: &Catalogue) -> Value {
     let findings: Vec<Value> = catalogue
         .check()
@@ -85,6 +90,7 @@ pub(super) fn catalogue(catalogue: &Catalogue) -> Value {
         "cached": catalogue.cached().map(cached).collect::<Vec<_>>(),
         "invalidators": catalogue.invalidators().map(invalidator).collect::<Vec<_>>(),
         "findings": findings,
+        "arrows": catalogue.graph().arrows().map(|(from, to, by)| json!({ "from": from, "to": to, "by": by })).collect::<Vec<_>>(),
     })
 }
 
