@@ -4,20 +4,26 @@
 //! cargo run --release --manifest-path benches/Cargo.toml -- all
 //! ```
 //!
-//! `hit`, `redis`, `stampede`, `races`, `invalidate`, `sentinel` and `cluster` run one part; `--rounds N` and `--slice-ms N` change how long. Prints
-//! Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
+//! `hit`, `redis`, `stampede`, `races`, `outage`, `invalidate`, `coherence`, `sentinel` and `cluster` run one part; `--rounds N` and
+//! `--slice-ms N` change how long. Prints Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
 
 // The candidates are the same text for each type of value.
 #![allow(clippy::duplicate_mod)]
 
 #[cfg(feature = "ours")]
 mod cluster;
+#[cfg(feature = "ours")]
+mod coherence;
 mod data;
 mod hit;
 mod instructions;
 #[cfg(feature = "ours")]
 mod invalidate;
 mod measure;
+mod outage;
+#[allow(dead_code)]
+#[path = "../../tests/support/proxy.rs"]
+mod proxy;
 mod races;
 mod redis;
 #[cfg(feature = "ours")]
@@ -43,7 +49,7 @@ use table::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
-const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede | races | invalidate | sentinel | cluster  [--rounds N] [--slice-ms N]";
+const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede | races | outage | invalidate | coherence | sentinel | cluster  [--rounds N] [--slice-ms N]";
 
 /// The command line.
 pub struct Options {
@@ -95,9 +101,11 @@ fn main() -> ExitCode {
             redis::run(&options);
             stampede::run(&options);
             races::run(&options);
+            outage::run(&options);
             #[cfg(feature = "ours")]
             {
                 invalidate::run(&options);
+                coherence::run(&options);
                 sentinel::run(&options);
                 cluster::run(&options);
             }
@@ -111,6 +119,13 @@ fn main() -> ExitCode {
         Some("stampede") => stampede::run(&options),
         #[cfg(feature = "ours")]
         Some("invalidate") => invalidate::run(&options),
+        #[cfg(feature = "ours")]
+        Some("coherence") => coherence::run(&options),
+        // The process that hears of invalidations.
+        #[cfg(feature = "ours")]
+        Some("coherence-process") => coherence::process(&options),
+        Some("outage") => outage::run(&options),
+        Some("outage-row") => outage::row(&options),
         #[cfg(feature = "ours")]
         Some("sentinel") => sentinel::run(&options),
         #[cfg(feature = "ours")]

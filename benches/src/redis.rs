@@ -54,7 +54,7 @@ async fn cached_redis(id: u64, name: &str) -> Result<Value, String> {
 /// Prints all tables, each from a process of its own.
 pub fn run(options: &Options) {
     let program = std::env::current_exe().expect("this program has a path");
-    for (length, tasks) in [(4, 1), (64, 1), (4, 64), (64, 64)] {
+    for (length, tasks) in [(4, 1), (64, 1), (4, 64), (64, 64), (4, 512), (64, 512)] {
         let effort = if tasks == 1 {
             options.effort(31, 20)
         } else {
@@ -147,9 +147,9 @@ pub fn table(options: &Options) {
         },
     ));
     let threads = if tasks == 1 {
-        "1 task"
+        "1 task".to_owned()
     } else {
-        "64 tasks on 2 threads"
+        format!("{tasks} tasks on 2 threads")
     };
     let title = format!("Hit in Redis, {bytes} bytes of JSON: {threads}");
     compare(
