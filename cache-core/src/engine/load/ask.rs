@@ -100,7 +100,7 @@ impl Ticket {
         let mut claim = self.claim(run, aim, seen)?;
         let full = core.full_key(&self.key);
         let began = Instant::now();
-        let (mut waits, mut useless) = (0, 0);
+        let (mut waits, mut useless, mut looked) = (0, 0, false);
 
         loop {
             if run.flight.outcome().is_some() {
@@ -112,8 +112,14 @@ impl Ticket {
             }
             // Until the answer is there, and if it never comes, the key may be held.
             run.flight.set_claimed(true);
-            // Each look has a budget of its own, as most of the time is spent waiting for somebody else's load.
-            let answer = remote.claim(&full, &claim, &mut core.budget()).await;
+            // Each look after the first has a budget of its own, as most of the time is spent waiting for somebody else's load.
+            let mut another = core.budget();
+            let budget = if std::mem::replace(&mut looked, true) {
+                &mut another
+            } else {
+                &mut run.budget
+            };
+            let answer = remote.claim(&full, &claim, budget).await;
             match answer {
                 Ok(Claimed::Granted) => {
                     run.claimed = true;
