@@ -260,7 +260,8 @@ impl<E: Ears> Listening<E> {
                     let asked = clock::now();
                     let proven = channel.proven.load(Ordering::Relaxed);
                     if asked.saturating_sub(proven) >= 2 * millis(channel.pace) {
-                        tokio::time::timeout(PATIENCE, sink.ping::<redis::Value>())
+                        // The loss is noticed while memory may still serve.
+                        tokio::time::timeout(channel.pace, sink.ping::<redis::Value>())
                             .await
                             .ok()?
                             .ok()?;
