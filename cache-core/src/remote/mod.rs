@@ -345,6 +345,21 @@ impl Remote {
         }
     }
 
+    /// Waits until it can be asked, as long as the budget lasts.
+    pub(crate) async fn until_up(&self, budget: &mut Budget) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => {
+                let limit = budget.left();
+                budget.spend(redis.nodes().wait_until_up(limit)).await == Some(true)
+            }
+            Self::Store(_) => {
+                let _ = budget;
+                true
+            }
+        }
+    }
+
     /// Whether invalidations of other processes would be missed. A store of the user's own has no channel: its copies
     /// in memory are bounded by `memory_ttl` alone.
     pub(crate) fn is_deaf(&self) -> bool {

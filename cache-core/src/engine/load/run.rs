@@ -228,9 +228,15 @@ impl Core {
             self.about_claim(flight, |_, remote, key, token| async move {
                 // Nobody waits for this. If it cannot be told, the lease ends by itself.
                 let mut budget = Budget::new(Duration::from_secs(2));
-                let _ = remote
+                let told = remote
                     .release(&key, token, End::Dropped, &news, &mut budget)
                     .await;
+                // Others wait for the lease, which may be longer than the connection is away.
+                if told.is_err() && remote.until_up(&mut budget).await {
+                    let _ = remote
+                        .release(&key, token, End::Dropped, &news, &mut budget)
+                        .await;
+                }
             });
         }
     }

@@ -294,7 +294,7 @@ impl Nodes {
     }
 
     /// Waits until a server can be asked, for `limit` at most.
-    pub(super) async fn wait_until_up(&self, limit: Duration) -> bool {
+    pub(crate) async fn wait_until_up(&self, limit: Duration) -> bool {
         match &self.layout {
             Layout::One(node) => node.link.wait_until_up(limit).await,
             Layout::Many(cluster) => cluster.wait_until_up(limit).await,
