@@ -60,7 +60,7 @@ pub(crate) struct Dates {
     pub(crate) at: u64,
     /// The time since it was loaded.
     pub(crate) age: u64,
-    /// How long it is fresh from its load on.
+    /// How long it is fresh from its load on; 0 when it was refused after all.
     pub(crate) life: u64,
 }
 

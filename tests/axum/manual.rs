@@ -100,6 +100,29 @@ async fn s1_an_error_goes_to_all_who_wait_and_is_not_stored() {
     }
 }
 
+#[tokio::test]
+async fn g1_what_was_invalidated_while_it_was_made_is_not_said_to_be_stored() {
+    let app = App::default();
+    let routes = Router::new()
+        .route("/{status}", get(held))
+        .with_state(app.clone());
+    let server = Arc::new(Server::start(routes).await);
+    let first = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.get("/200").await }
+    });
+    app.started.notified().await;
+    server.manager.delete("held:200").await;
+    app.gate.notify_one();
+    let reply = first.await.expect("a reply");
+    assert_eq!(
+        (reply.text(), reply.cache_status().as_str()),
+        ("run 1", "cache-core; fwd=miss")
+    );
+    // A cache on the way must not keep it either.
+    assert_eq!(reply.header("cache-control"), None);
+}
+
 #[cache_response(key = "fragile:{id}", ttl = "20ms", stale_if_error = "60s", tags = ["fragile"])]
 async fn fragile(State(app): State<App>, Path(id): Path<u64>) -> Result<String, StatusCode> {
     let run = app.run();

@@ -40,6 +40,8 @@ pub struct CachedResponse {
     may_be_stored: bool,
     /// Set when it is stored.
     dates: OnceLock<Dates>,
+    /// Set when it was refused after that, since something was invalidated meanwhile.
+    refused: OnceLock<()>,
 }
 
 /// How old a stored response is, and how long it is fresh.
@@ -79,6 +81,7 @@ impl CachedResponse {
             body,
             may_be_stored,
             dates: OnceLock::new(),
+            refused: OnceLock::new(),
         })
     }
 
@@ -110,7 +113,7 @@ impl CachedResponse {
 
     /// How old it is at this moment. Nothing when it was not stored.
     pub(super) fn age(&self) -> Option<Freshness> {
-        let dates = self.dates.get()?;
+        let dates = self.dates.get().filter(|_| self.refused.get().is_none())?;
         let age = dates.age.saturating_add(clock::now().saturating_sub(dates.at));
         let left = i64::try_from(dates.life)
             .unwrap_or(i64::MAX)
@@ -207,7 +210,11 @@ pub(super) fn codec() -> Codec {
         date: |value, dates| {
             if let Some(response) = of(value) {
                 // The first to store it dates it; others who hold it see the same.
-                let _ = response.dates.set(dates);
+                let _ = if dates.life == 0 {
+                    response.refused.set(()).ok()
+                } else {
+                    response.dates.set(dates).ok()
+                };
             }
         },
     }

@@ -18,6 +18,7 @@ use crate::engine::remove::Name;
 use crate::entry;
 use crate::flight::{Lead, Outcome};
 use crate::generations::{Snapshot, fresh_nonce};
+use crate::memory::Committed;
 use crate::planted::{Bug, planted};
 use crate::remote::guard::End;
 use crate::remote::{News, Remote};
@@ -114,17 +115,10 @@ impl Ticket {
         let core = &self.core;
         let remote = core.shared(keep.tier);
         let born = clock::now();
-        if let (Content::Value(value), Some(codec)) = (&keep.content, self.codec) {
-            let dates = Dates {
-                at: born,
-                age: 0,
-                life: keep.ttl,
-            };
-            (codec.date)(value.as_ref(), dates);
-        }
+        self.date(&keep.content, born, keep.ttl);
         run.tell(Outcome::Loaded(keep.content.clone()));
         if !run.spoke {
-            return;
+            return self.date(&keep.content, born, 0);
         }
         self.encode(remote, &mut keep);
         let payload = keep.encoded.take();
@@ -134,6 +128,7 @@ impl Ticket {
                 bytes.len() <= core.config.max_value_bytes
             });
         let mut may_hold = true;
+        let mut is_held = false;
         if let Some(remote) = remote {
             let stored = if run.claimed && fits && run.stands() {
                 core.stored(&self.key, &keep, remote, run.token, payload)
@@ -155,6 +150,7 @@ impl Ticket {
                     Ok(true) => {
                         run.unclaim();
                         written = true;
+                        is_held = true;
                         self.counters.bytes.fetch_add(length, Relaxed);
                     }
                     // The key was deleted or taken over by a newer load meanwhile.
@@ -172,10 +168,21 @@ impl Ticket {
             }
         }
         if may_hold && core.in_memory(keep.tier) {
-            self.commit(&run, core.draft(&keep, born, &self.counters));
+            let committed = self.commit(&run, core.draft(&keep, born, &self.counters));
+            is_held |= committed == Committed::Stored;
+        }
+        if !is_held {
+            self.date(&keep.content, born, 0);
         }
         let throttle = Duration::ZERO;
         run.release(End::Failed { throttle }).await;
+    }
+
+    /// Tells a value that was loaded just now how long it is fresh; 0 for one that was refused, which nobody may keep.
+    fn date(&self, content: &Content, at: u64, life: u64) {
+        if let (Content::Value(value), Some(codec)) = (content, self.codec) {
+            (codec.date)(value.as_ref(), Dates { at, age: 0, life });
+        }
     }
 
     /// Writes the value, where that is needed.
