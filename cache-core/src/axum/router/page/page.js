@@ -63,8 +63,11 @@ function plot(id, values, top, unit) {
 }
 
 function pairs(id, entries) {
-  byId(id).replaceChildren(...entries.flatMap(([name, value, isBad]) =>
-    [make("dt", name), make("dd", value, { className: isBad ? "bad" : "" })]));
+  byId(id).replaceChildren(...entries.map(([name, value, isBad]) => {
+    const pair = make("div");
+    pair.append(make("dt", name), make("dd", value, { className: isBad ? "bad" : "" }));
+    return pair;
+  }));
 }
 
 function figures(stats) {
@@ -159,7 +162,7 @@ function graph(catalogue) {
     ...left.map((path, index) => node(path, index, 0, 0)), ...right.map((path, index) => node(path, index, widest + gap, 12)));
   const item = (text) => make("li", text);
   byId("arrows").replaceChildren(...arrows.map(({ from, to, by }) => item(`${from} → ${to}, by ${by}`)));
-  byId("findings").replaceChildren(...catalogue.findings.map((finding) => item(`${finding.severity}: ${finding.message}`)));
+  byId("findings").replaceChildren(...catalogue.findings.map((finding) => item(finding.message)));
   byId("paths").replaceChildren(...right.map((path) => make("option", undefined, { value: path })));
 }
 
