@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Options;
 use crate::measure::monotonic;
-use crate::proxy::{Fate, Proxy, Which};
+use crate::proxy::Proxy;
 use crate::redis_server::RedisServer;
 use crate::table::quantile;
 
@@ -157,15 +157,14 @@ async fn invalidate(port: u16, loaded: bool) -> (Vec<f64>, Vec<f64>) {
 /// How long ago a version had been replaced that was served, in milliseconds, at most; and how many were.
 async fn cut() -> (f64, usize) {
     let server = RedisServer::start();
-    let proxy = Proxy::start(server.port());
+    let proxy = Proxy::to(server.port());
     let mut other = Other::start(proxy.port(), false);
     let cache = manager(server.port()).await;
     cache.set("key", &0_u64).await.expect("stored");
     other.say("watch key");
     assert_eq!(other.hear(), "has it");
-    // Commands still go through; whoever tries to listen afresh is swallowed as well.
-    proxy.treat(Which::Listeners, Fate::Swallow);
-    proxy.treat_new(Fate::Swallow);
+    // Nothing reaches the other process, whatever connection it makes.
+    proxy.swallow_all();
     let begun = Instant::now();
     let mut replaced = HashMap::new();
     for version in 1_u64.. {
@@ -176,7 +175,7 @@ async fn cut() -> (f64, usize) {
             break;
         }
     }
-    proxy.treat_all(Fate::Pass);
+    proxy.heal();
     other.say("stop");
     let (mut oldest, mut versions) = (0.0_f64, 0);
     loop {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
 use crate::Options;
-use crate::proxy::{Fate, Proxy};
+use crate::proxy::Proxy;
 use crate::redis_server::RedisServer;
 use crate::table::quantile;
 use candidates::{CANDIDATES, Candidate};
@@ -59,7 +59,7 @@ pub fn row(options: &Options) {
     let candidate = CANDIDATES.iter().find(|it| it.name == name);
     let candidate = candidate.unwrap_or_else(|| panic!("no candidate is called `{name}`"));
     let server = RedisServer::start();
-    let proxy = Proxy::start(server.port());
+    let proxy = Proxy::to(server.port());
     // A proxy accepts before it knows that it is refused.
     let port = if fault == "refused" {
         server.port()
@@ -81,7 +81,7 @@ pub fn row(options: &Options) {
         match fault {
             "refused" => server.kill(),
             "hung" => server.pause(),
-            "black-holed" => proxy.treat_all(Fate::Swallow),
+            "black-holed" => proxy.swallow_all(),
             _ => panic!("no fault is called `{fault}`"),
         }
         measure(candidate).await;
