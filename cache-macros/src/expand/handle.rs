@@ -63,7 +63,7 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
     let cfgs: Vec<_> = cfgs(&cached.function).collect();
     let name = own_name(cached.handle_name());
     let info = row(cached, &plan.key);
-    let target = target(cached, &quote_spanned!(span=> *#name::INFO));
+    let target = target(cached, &quote_spanned!(span=> *<#name>::INFO));
     let manager = own_manager(cached);
     let parameters = Parameters::keyed(cached, &plan.key);
     let keyed = parameters.as_ref().map(|parameters| {
