@@ -134,7 +134,7 @@ pub(crate) mod generation {
 
 /// Between two rounds of telling what is pending: at first, and at most while it is refused.
 const RETRY: Duration = Duration::from_millis(250);
-const LONGEST_RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_millis(500);
 
 impl Core {
     /// Invalidates in every tier, as far as the budget goes; the rest follows in the background. Gives how many entries
