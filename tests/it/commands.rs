@@ -232,3 +232,47 @@ async fn reads_that_are_under_way_at_once_ride_together_and_each_gets_its_own() 
     let count = |name: &str| commands.iter().filter(|command| command.contains(name)).count();
     assert!(count("\"GET\"") < 100 && count("\"MGET\"") > 0, "{commands:?}");
 }
+
+/// What 128 tasks send that read one key after another, twenty each.
+async fn commands_of_many_readers(gather_reads: bool) -> Vec<String> {
+    let server = RedisServer::start();
+    let builder = CacheManager::builder()
+        .redis_url(server.url())
+        .backend(BackendMode::Redis)
+        .gather_reads(gather_reads)
+        .op_budget(Duration::from_secs(5));
+    let cache = builder.build().await.expect("a cache");
+    cache
+        .set_many((0..128).map(|n| (format!("n:{n}"), n)))
+        .await
+        .expect("stored");
+    let monitor = server.monitor();
+    let readers = (0..128).map(|n| {
+        let cache = cache.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                assert_eq!(cache.get::<u32>(format!("n:{n}")).await, Some(n));
+            }
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        reader.await.expect("no panic");
+    }
+    let mut commands = monitor.commands();
+    commands.retain(|command| command.contains("GET\""));
+    commands
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_of_tasks_that_were_woken_together_ride_together_again() {
+    let commands = commands_of_many_readers(true).await;
+    // 2560 reads; the scheduler decides how many of them are ready at once.
+    assert!(commands.len() < 2560 / 4, "{}", commands.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_read_is_a_get_where_that_was_said() {
+    let commands = commands_of_many_readers(false).await;
+    assert_eq!(commands.len(), 2560);
+    assert!(!commands.iter().any(|command| command.contains("\"MGET\"")));
+}

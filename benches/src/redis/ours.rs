@@ -11,6 +11,7 @@ use crate::table::Candidate;
 
 static DEFAULT: OnceLock<CacheManager> = OnceLock::new();
 static UNCOMPRESSED: OnceLock<CacheManager> = OnceLock::new();
+static ALONE: OnceLock<CacheManager> = OnceLock::new();
 
 #[cache_result(key = "item:{id}:{name}", ttl = 3600, manager = DEFAULT.get().expect("made at start"))]
 async fn compressed(id: u64, name: &str) -> Value {
@@ -20,6 +21,12 @@ async fn compressed(id: u64, name: &str) -> Value {
 
 #[cache_result(key = "item:{id}:{name}", ttl = 3600, manager = UNCOMPRESSED.get().expect("made at start"))]
 async fn uncompressed(id: u64, name: &str) -> Value {
+    let _ = name;
+    load(id)
+}
+
+#[cache_result(key = "item:{id}:{name}", ttl = 3600, manager = ALONE.get().expect("made at start"))]
+async fn alone(id: u64, name: &str) -> Value {
     let _ = name;
     load(id)
 }
@@ -36,6 +43,7 @@ pub fn candidates(runtime: &'static Runtime, tasks: u64) -> Vec<Candidate<'stati
     };
     DEFAULT.get_or_init(|| make(manager().key_prefix("a")));
     UNCOMPRESSED.get_or_init(|| make(manager().key_prefix("b").compression_threshold(0)));
+    ALONE.get_or_init(|| make(manager().key_prefix("c").compression_threshold(0).gather_reads(false)));
     vec![
         candidate(runtime, tasks, "ours: `#[cache_result]`", |at| {
             let (id, name) = &ARGUMENTS[at];
@@ -44,6 +52,10 @@ pub fn candidates(runtime: &'static Runtime, tasks: u64) -> Vec<Candidate<'stati
         candidate(runtime, tasks, "ours: compression off", |at| {
             let (id, name) = &ARGUMENTS[at];
             uncompressed(*id, name)
+        }),
+        candidate(runtime, tasks, "ours: compression off, each read a GET", |at| {
+            let (id, name) = &ARGUMENTS[at];
+            alone(*id, name)
         }),
     ]
 }

@@ -77,6 +77,7 @@ pub(crate) struct Settings {
     pub(crate) redis_sentinel_master: Option<String>,
     pub(crate) redis_max_connections: Option<usize>,
     pub(crate) client_tracking: Option<bool>,
+    pub(crate) gather_reads: Option<bool>,
     pub(crate) redis_timeout: Option<Duration>,
     pub(crate) op_budget: Option<Duration>,
     pub(crate) memory_ttl: Option<Duration>,
@@ -130,6 +131,8 @@ pub(crate) struct RedisConfig {
     pub(crate) timeout: Duration,
     /// Whether the servers are to tell what other programs write.
     pub(crate) tracking: bool,
+    /// Whether reads that are under way at once may ride in one command.
+    pub(crate) gathers: bool,
 }
 
 impl Config {
@@ -166,6 +169,7 @@ impl Config {
             max_connections: pick!(redis_max_connections).unwrap_or(10),
             timeout: pick!(redis_timeout).unwrap_or(Duration::from_secs(5)),
             tracking: pick!(client_tracking).unwrap_or(false),
+            gathers: said.gather_reads.unwrap_or(true),
         });
         let remote = redis.is_some() || said.has_store;
         let backend = match said_backend.or(if own_redis || said.has_store {

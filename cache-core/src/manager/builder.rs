@@ -54,6 +54,9 @@ impl CacheManagerBuilder {
         /// copies in memory go with a `DEL` by hand; off unless said. It costs a message to every process for each write of
         /// any, and one further read for each load, as the server also tells a process of its own writes.
         client_tracking: bool => client_tracking;
+        /// Whether reads of single keys may ride together in one `MGET` where more than eight are under way; they do unless
+        /// said. That halves what they cost; a proxy that takes no `MGET` is a reason against it. It has no variable.
+        gather_reads: bool => gather_reads;
         /// `CACHE_LEASE`: how long a load that nobody polls holds its key.
         lease: Duration => lease;
         /// `CACHE_STALE_THROTTLE`: the time between two tries while something stale is served.

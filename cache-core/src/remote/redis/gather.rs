@@ -1,5 +1,7 @@
 //! Reads of single keys that ride together in one `MGET`, where many are under way at once: the server and the client then
 //! handle one command for all of them. A few go each by itself and at once. It does not know what is read.
+//! A task that was just spawned runs next, before those that are ready already; what sends the reads off gives way to these
+//! first, or each of them would travel alone.
 //! Invariant: a read waits for no answer but its own; what is gathered is sent as soon as the tasks that are ready have run.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,16 +14,29 @@ use tokio::sync::oneshot;
 use super::link::{Link, accepted};
 use crate::remote::{Budget, Unavailable};
 
-/// Up to so many reads at once go by themselves.
+/// Up to so many reads at once go by themselves, unless all of them do.
 const FEW: usize = 8;
 /// Keys in one command.
 const MOST: usize = 64;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gather {
+    /// Up to so many reads at once go by themselves.
+    few: usize,
     /// Reads that are under way, gathered or not.
     under_way: AtomicUsize,
     gathered: Mutex<Vec<Read>>,
+}
+
+impl Gather {
+    /// `gathers` is false where each read is to be a `GET`.
+    pub(super) fn new(gathers: bool) -> Self {
+        Self {
+            few: if gathers { FEW } else { usize::MAX },
+            under_way: AtomicUsize::new(0),
+            gathered: Mutex::default(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -45,7 +60,7 @@ impl Link {
         let gather = self.gather();
         let before = gather.under_way.fetch_add(1, Ordering::Relaxed);
         let _under_way = UnderWay(gather);
-        if before < FEW || !self.is_up() {
+        if before < gather.few || !self.is_up() {
             return accepted(self.ask(redis::cmd("GET").arg(key), budget).await?);
         }
         let (reply, answer) = oneshot::channel();
@@ -70,6 +85,7 @@ impl Link {
 
 /// Sends what has gathered. The budget is that of the first of them.
 async fn send_off(link: Arc<Link>, budget: Duration) {
+    tokio::task::yield_now().await;
     let gathered = {
         let mut gathered = link
             .gather()

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::connect::Target;
 use super::gather::Gather;
+use super::node::Manner;
 use super::script::Step;
 use super::tracking::Tracking;
 use crate::clock;
@@ -95,17 +96,17 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Link {
-    pub(super) fn new(target: Target, timeout: Duration, tracking: Option<Arc<Tracking>>) -> Arc<Self> {
+    pub(super) fn new(target: Target, manner: &Manner, tracking: Option<Arc<Tracking>>) -> Arc<Self> {
         Arc::new(Self {
             place: Mutex::new(target.place()),
             target,
-            timeout,
+            timeout: manner.timeout,
             tracking,
             tracked: AtomicBool::new(false),
             state: RwLock::new(State::Starting),
             epochs: AtomicU64::new(0),
             strikes: AtomicU32::new(0),
-            gather: Gather::default(),
+            gather: Gather::new(manner.gathers),
             connecting: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             woken: Arc::default(),

@@ -27,6 +27,8 @@ pub(super) struct Manner {
     pub(super) timeout: Duration,
     /// Whether a second connection is allowed.
     pub(super) two: bool,
+    /// Whether reads that are under way at once may ride in one command.
+    pub(super) gathers: bool,
     /// What is told of the writes of other programs.
     pub(super) tracking: Option<Arc<Tracking>>,
 }
@@ -62,7 +64,7 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn new(which: Which, manner: Manner) -> Arc<Self> {
         Arc::new(Self {
-            link: Link::new(which.target(true), manner.timeout, manner.tracking.clone()),
+            link: Link::new(which.target(true), &manner, manner.tracking.clone()),
             bulk: OnceLock::new(),
             beside: AtomicU64::new(0),
             which,
@@ -83,7 +85,7 @@ impl Node {
         };
         let bulk = self
             .bulk
-            .get_or_init(|| Link::new(self.which.target(false), self.manner.timeout, None));
+            .get_or_init(|| Link::new(self.which.target(false), &self.manner, None));
         // What took the first connection away has most likely taken this one too, though nobody has noticed.
         if self.beside.swap(epoch, Ordering::Relaxed) != epoch {
             bulk.restart();

@@ -50,6 +50,7 @@ impl Nodes {
         let manner = Manner {
             timeout: config.timeout,
             two: config.max_connections > 1,
+            gathers: config.gathers,
             tracking: tracking.clone(),
         };
         let servers = &config.servers;
