@@ -24,6 +24,10 @@ pub struct Candidate {
 }
 
 pub const CANDIDATES: &[Candidate] = &[
+    Candidate {
+        name: "the function alone",
+        call: |id| Box::pin(async move { alone(id).await == id }),
+    },
     #[cfg(feature = "ours")]
     Candidate {
         name: "ours",
@@ -49,6 +53,10 @@ pub const CANDIDATES: &[Candidate] = &[
 
 fn url() -> &'static str {
     URL.get().expect("set at start")
+}
+
+async fn alone(id: u64) -> u64 {
+    id
 }
 
 #[cfg(feature = "ours")]

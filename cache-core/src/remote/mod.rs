@@ -547,6 +547,18 @@ impl Remote {
         }
     }
 
+    /// Whether a command about a key would fail at once.
+    pub(crate) fn is_gone(&self, key: impl FnOnce() -> String) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.is_gone(key),
+            Self::Store(_) => {
+                drop(key);
+                false
+            }
+        }
+    }
+
     /// The time that the entry of a key is dated with, in milliseconds since 1970: the server's, so that machines whose clocks
     /// differ agree.
     pub(crate) fn now(&self, key: impl FnOnce() -> String) -> u64 {

@@ -69,6 +69,11 @@ impl Ticket {
         names: &[Arc<Generation>],
     ) -> Option<Begun> {
         let core = Arc::clone(&self.core);
+        if remote.is_gone(|| core.full_key(&self.key)) {
+            // Nothing is written down for nobody to read.
+            run.generations = core.standing(names, true);
+            return None;
+        }
         let wanted = self.wanted(names);
         run.origin = core.origin(remote, &self.key, names.iter().map(|generation| &generation.name));
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;

@@ -120,7 +120,7 @@ impl Ticket {
         if !run.spoke {
             return self.date(&keep.content, born, 0);
         }
-        self.encode(remote, &mut keep);
+        self.encode(remote.filter(|_| run.claimed), &mut keep);
         let payload = keep.encoded.take();
         let fits = payload
             .as_ref()

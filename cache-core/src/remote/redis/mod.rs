@@ -95,6 +95,11 @@ impl RedisTier {
         self.nodes.now(key)
     }
 
+    /// Whether a command about a key would fail at once.
+    pub(crate) fn is_gone(&self, key: impl FnOnce() -> String) -> bool {
+        self.nodes.is_gone_at(key)
+    }
+
     /// Which runs of which servers these keys are on.
     pub(crate) fn origin(&self, keys: impl Iterator<Item = String>) -> u64 {
         self.nodes.origin(keys)

@@ -198,6 +198,25 @@ impl Nodes {
         self.node_of(key).is_some_and(|node| node.link.is_up())
     }
 
+    /// Whether a command about a key would fail at once. Somebody is looking for its server meanwhile.
+    pub(super) fn is_gone_at(&self, key: impl FnOnce() -> String) -> bool {
+        let node = match &self.layout {
+            Layout::One(node) => Arc::clone(node),
+            Layout::Many(_) => match self.node_of(&key()) {
+                Some(node) => node,
+                None => return false,
+            },
+        };
+        let gone = node.link.is_down();
+        if gone {
+            node.link.wake();
+            if let Layout::Many(cluster) = &self.layout {
+                cluster.wake_for(&node);
+            }
+        }
+        gone
+    }
+
     /// Waits until the first attempt to connect is over.
     pub(super) async fn first_attempt(&self) -> Result<(), CacheError> {
         let misfit = match &self.layout {

@@ -289,7 +289,7 @@ impl Cluster {
     }
 
     /// Looks at the map if a node cannot be asked: another one may have taken its place.
-    fn wake_for(self: &Arc<Self>, node: &Node) {
+    pub(super) fn wake_for(self: &Arc<Self>, node: &Node) {
         if !node.link.is_up() {
             self.wake();
         }
