@@ -376,3 +376,46 @@ async fn one_address_is_enough_and_another_server_is_an_error() {
         "{error}"
     );
 }
+
+/// Calls under way while the first node is left for its replica, by `leave`.
+async fn the_replica_takes_over(leave: impl FnOnce(&RedisCluster)) {
+    let cluster = RedisCluster::start_with_replica();
+    let (here, there) = (redis_only(&cluster).await, redis_only(&cluster).await);
+    let mut ids = (0..).filter(|id| cluster.owner(&format!("app:value:{id}")) == 0);
+    let id = ids.next().expect("one of many");
+    let first = here.scope(value(id, false)).await;
+    assert_eq!(there.scope(value(id, false)).await, first);
+    leave(&cluster);
+    here.delete(format!("value:{id}")).await;
+    // Until the replica is the master, each runs for itself.
+    until_async("they share a value again", async || {
+        let ours = here.scope(value(id, false)).await;
+        let theirs = there.scope(value(id, false)).await;
+        assert_ne!(ours, first);
+        ours == theirs && cluster.nodes()[3].cli(&["ROLE"]).starts_with("master")
+    })
+    .await;
+    assert!(there.delete(format!("value:{id}")).await);
+    // Each learns for itself who has the slots.
+    let hits = || here.stats().total.redis_hits;
+    until_async("what one stores is a hit for the other", async || {
+        let before = hits();
+        let ours = here.scope(value(id, false)).await;
+        ours == there.scope(value(id, false)).await && hits() > before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l5_a_replica_takes_the_place_of_a_node_that_dies() {
+    the_replica_takes_over(|cluster| cluster.nodes()[0].kill()).await;
+}
+
+#[tokio::test]
+async fn l5_a_replica_takes_the_place_of_a_node_by_order() {
+    the_replica_takes_over(|cluster| {
+        let answer = cluster.nodes()[3].cli(&["CLUSTER", "FAILOVER"]);
+        assert_eq!(answer, "OK");
+    })
+    .await;
+}

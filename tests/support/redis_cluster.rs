@@ -5,75 +5,100 @@ use std::fmt;
 use std::thread;
 use std::time::Instant;
 
-use super::redis_server::{DEADLINE, Folder, POLL, RedisServer, free_port};
+use super::redis_server::{DEADLINE, Folder, POLL, RedisServer};
 
 /// The slots of a cluster.
 const SLOTS: usize = 16_384;
+/// The nodes that have slots.
+const MASTERS: usize = 3;
 
 /// Three masters without replicas, each with a third of the slots. What a node that is down costs is its own slots: the
 /// others go on (`cluster-require-full-coverage no`).
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
     /// Where the nodes keep what they know of each other, also over a restart.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl RedisCluster {
     /// Starts three nodes, and waits until they are a cluster.
     pub fn start() -> Self {
-        let folder = Folder::new();
-        let mut buses = Vec::new();
-        let mut nodes = Vec::new();
-        for index in 0..3 {
-            let (bus, file) = (
-                free_port().to_string(),
-                folder.path().join(format!("nodes-{index}.conf")),
-            );
-            nodes.push(RedisServer::start_with(&[
-                "--cluster-enabled",
-                "yes",
-                "--cluster-port",
-                &bus,
-                "--cluster-config-file",
-                &file.to_string_lossy(),
-                "--cluster-node-timeout",
-                "2000",
-                "--cluster-require-full-coverage",
-                "no",
-            ]));
-            buses.push(bus);
-        }
-        for (index, node) in nodes.iter().enumerate() {
-            let part = |index: usize| (SLOTS * index / 3).to_string();
-            let last = (SLOTS * (index + 1) / 3 - 1).to_string();
-            ok(node, &["CLUSTER", "ADDSLOTSRANGE", &part(index), &last]);
-            ok(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
-        }
-        for (node, bus) in nodes.iter().zip(&buses).skip(1) {
-            ok(
-                &nodes[0],
-                &["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string(), bus],
-            );
-        }
-        let cluster = Self {
-            nodes,
-            _folder: folder,
+        Self::start_with(&[])
+    }
+
+    /// The same, with further arguments for each node.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            folder: Folder::new(),
         };
+        for index in 0..MASTERS {
+            let node = cluster.start_node(arguments);
+            let slots = SLOTS * index / MASTERS..SLOTS * (index + 1) / MASTERS;
+            let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
+            let mut command = vec!["CLUSTER", "ADDSLOTS"];
+            command.extend(slots.iter().map(String::as_str));
+            ok(&node, &command);
+            ok(&node, &["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
+            cluster.join(node);
+        }
         cluster.wait_until_whole();
         cluster
     }
 
-    /// Waits until each node sees all three and all slots.
+    /// The same with a fourth node, the last one, that takes the place of the first when that is gone.
+    pub fn start_with_replica() -> Self {
+        let mut cluster = Self::start_with(&["--repl-diskless-sync-delay", "0"]);
+        let replica = cluster.start_node(&["--repl-diskless-sync-delay", "0"]);
+        cluster.join(replica);
+        cluster.wait_until_whole();
+        let master = cluster.nodes[0].cli(&["CLUSTER", "MYID"]);
+        let replica = &cluster.nodes[MASTERS];
+        ok(replica, &["CLUSTER", "REPLICATE", &master]);
+        let deadline = Instant::now() + 2 * DEADLINE;
+        // Masters listen to a replica that they know as one.
+        let is_known = |node: &RedisServer| {
+            let nodes = node.cli(&["CLUSTER", "NODES"]);
+            nodes
+                .lines()
+                .any(|line| line.contains("slave") && line.contains(&master))
+        };
+        while !replica.cli(&["ROLE"]).contains("connected") || !cluster.nodes.iter().all(is_known) {
+            assert!(Instant::now() < deadline, "{replica:?} is no replica");
+            thread::sleep(POLL);
+        }
+        cluster
+    }
+
+    fn start_node(&self, arguments: &[&str]) -> RedisServer {
+        let file = self
+            .folder
+            .path()
+            .join(format!("nodes-{}.conf", self.nodes.len()));
+        let file = file.to_string_lossy();
+        let mut all = vec!["--cluster-enabled", "yes", "--cluster-config-file", &file];
+        all.extend(["--cluster-node-timeout", "2000"]);
+        all.extend(["--cluster-require-full-coverage", "no"]);
+        all.extend(arguments);
+        RedisServer::start_node(&all)
+    }
+
+    /// Tells the first node of this one.
+    fn join(&mut self, node: RedisServer) {
+        if let Some(first) = self.nodes.first() {
+            ok(first, &["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string()]);
+        }
+        self.nodes.push(node);
+    }
+
+    /// Waits until each node sees all of them and all slots.
     pub fn wait_until_whole(&self) {
         let deadline = Instant::now() + DEADLINE;
+        let known = format!("cluster_known_nodes:{}", self.nodes.len());
         for node in &self.nodes {
             loop {
                 let info = node.cli(&["CLUSTER", "INFO"]);
-                let whole = [
-                    "cluster_state:ok",
-                    "cluster_slots_ok:16384",
-                    "cluster_known_nodes:3",
-                ];
+                let whole = ["cluster_state:ok", "cluster_slots_ok:16384", &known];
                 if whole.iter().all(|line| info.contains(line)) {
                     break;
                 }
@@ -160,13 +185,13 @@ impl RedisCluster {
             }
         }
         let id = self.nodes[to].cli(&["CLUSTER", "MYID"]);
-        let others = (0..3).filter(|node| *node != to && *node != from);
+        let others = (0..MASTERS).filter(|node| *node != to && *node != from);
         let deadline = Instant::now() + DEADLINE;
         for node in [to, from].into_iter().chain(others) {
             ok(&self.nodes[node], &["CLUSTER", "SETSLOT", &name, "NODE", &id]);
         }
         // What the nodes tell each other may be of before.
-        while let Some(node) = (0..3).find(|node| self.owner_for(*node, slot) != Some(to)) {
+        while let Some(node) = (0..MASTERS).find(|node| self.owner_for(*node, slot) != Some(to)) {
             assert!(Instant::now() < deadline, "the nodes do not agree on slot {slot}");
             self.nodes[node].cli(&["CLUSTER", "SETSLOT", &name, "NODE", &id]);
             thread::sleep(10 * POLL);

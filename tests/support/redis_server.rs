@@ -90,6 +90,11 @@ impl RedisServer {
         })
     }
 
+    /// Starts a node of a cluster. What the nodes tell each other goes over the port 10,000 above.
+    pub fn start_node(arguments: &[&str]) -> Self {
+        Self::start_made(|| Self::new(free_port_of_a_node(), None, arguments))
+    }
+
     fn start_anywhere(password: Option<&str>, arguments: &[&str]) -> Self {
         Self::start_made(|| Self::new(free_port(), password, arguments))
     }
@@ -456,11 +461,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn free_port() -> u16 {
+fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0));
     match listener.and_then(|listener| listener.local_addr()) {
         Ok(address) => address.port(),
         Err(error) => panic!("no free port on 127.0.0.1: {error}"),
+    }
+}
+
+fn free_port_of_a_node() -> u16 {
+    loop {
+        let port = free_port();
+        let bus = port.checked_add(10_000);
+        if bus.is_some_and(|bus| TcpListener::bind(("127.0.0.1", bus)).is_ok()) {
+            return port;
+        }
     }
 }
 
