@@ -3,13 +3,15 @@
 //! All policy is in `cache_core`; what stands here names the place, the key and the body. The invariant is that
 //! the expansion is one look-up and one load, however many options there are.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::Expr;
 
 use super::handle::site_of;
 use super::render::{Context, Place, self_token};
-use super::{allow_closures, future_of, manager, response, with_body};
+use super::{allow_closures, future_of, manager, response, with_body, words};
 use crate::attr::{CachedAttribute, CachedOptions, Fixed, Slot, Tier, Ttl};
 use crate::model::{Cached, CachedPlan, Part};
 use crate::span::{first, mixed};
@@ -158,11 +160,13 @@ fn in_background(cached: &Cached) -> Option<TokenStream> {
         let span = receiver.self_token.span;
         one(&self_token(receiver, span), span)
     });
-    // What is named as unused is not taken along.
+    // What the body does not mention is not taken along.
+    let mut mentioned = BTreeSet::new();
+    words(cached.function.body.clone().into(), &mut mentioned);
     let arguments = cached
         .bindings
         .iter()
-        .filter(|binding| !binding.plain_name().starts_with('_'))
+        .filter(|binding| mentioned.contains(&binding.name.to_string()))
         .map(|binding| one(&binding.name, binding.type_span));
     let at = mixed(cached.function.error_span());
     let krate = cached.krate.at(at);

@@ -1,0 +1,11 @@
+//@ attribute
+async fn get(id: String) -> Vec<String> {
+    let found = vec![id];
+    drop(found);
+    let more = found;
+    more
+}
+
+fn main() {
+    drop(get(String::new()));
+}
