@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use std::time::Duration;
 
 use cache_core::{CacheManager, cache_result, cache_search_results, invalidate_cache};

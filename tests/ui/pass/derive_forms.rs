@@ -1,4 +1,6 @@
 //! K7: how types that derive `CacheKey` look in keys.
+#![deny(warnings)]
+
 use cache_core::{CacheKey, cache_result};
 
 #[derive(CacheKey, Clone, Copy)]

@@ -1,4 +1,6 @@
 //! K7: type parameters, lifetimes, clauses, defaults, unsized fields, types that hold themselves.
+#![deny(warnings)]
+
 use std::borrow::Cow;
 
 use cache_core::{CacheKey, cache_result};

@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use cache_core::{cache_result, cache_search_results};
 
 struct Range {

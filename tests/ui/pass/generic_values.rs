@@ -1,4 +1,6 @@
 //! C10: a value that is a type parameter is taken as it is, also where it becomes `()`.
+#![deny(warnings)]
+
 use cache_core::cache_result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

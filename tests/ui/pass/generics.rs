@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use std::fmt::Display;
 
 use cache_core::{CacheKey, cache_result, invalidate_cache};

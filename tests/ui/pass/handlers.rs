@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
 use axum::{Extension, Json, Router};

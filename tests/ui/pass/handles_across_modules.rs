@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 mod leads {
     use cache_core::{cache_result, invalidate_cache};
 

@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use cache_core::{CacheKey, cache_result};
 use std::fmt::Display;
 

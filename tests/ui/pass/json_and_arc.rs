@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use std::sync::Arc;
 
 use axum::Json;

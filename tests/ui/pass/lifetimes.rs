@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use std::borrow::Cow;
 
 use cache_core::cache_result;

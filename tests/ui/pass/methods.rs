@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use std::sync::Arc;
 
 use cache_core::{cache_lead_data, cache_result, cache_search_results, invalidate_cache};

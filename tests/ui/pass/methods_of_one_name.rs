@@ -1,4 +1,6 @@
 //! Methods of one name have their own entries for each type, and for each instance of a generic one.
+#![deny(warnings)]
+
 use std::marker::PhantomData;
 
 use cache_core::{CacheManager, cache_result, cache_search_results, invalidate_cache};
@@ -150,4 +152,5 @@ fn main() {
     let store = Store::<Orders>::__cache_key_get(&1);
     assert_eq!(store.as_str(), format!("{own}.Store%3C{own}.Orders%3E.get:1"));
     assert_eq!(Users::__cache_key_elsewhere(&1).as_str(), format!("{own}.elsewhere.%3C{own}.Users%3E.elsewhere:1"));
+    drop((Orders.forget(1), Users.forget_all()));
 }

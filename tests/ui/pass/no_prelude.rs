@@ -1,3 +1,4 @@
+#![deny(warnings)]
 #![no_implicit_prelude]
 
 use ::cache_core::{cache_result, cache_search_results, invalidate_cache};

@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use cache_core::{CacheKey, KeyWriter, cache_result, invalidate_cache};
 
 #[derive(Clone)]

@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 mod platform {
     pub mod caching {
         pub use cache_core::*;

@@ -1,5 +1,6 @@
 //! Generated code means its own names, whatever the user's module calls so.
-#![allow(dead_code, non_camel_case_types)]
+#![deny(warnings)]
+#![allow(dead_code, non_camel_case_types, unused_macros)]
 
 use cache_core::{cache_result, cache_search_results, invalidate_cache};
 

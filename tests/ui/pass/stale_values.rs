@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! A function that invalidates has a row of its own, and counts what it invalidated.
+#![deny(warnings)]
+
 use cache_core::{CacheManager, cache_result, invalidate_cache};
 
 #[cache_result(key = "lead:{id}")]

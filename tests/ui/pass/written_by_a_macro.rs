@@ -1,3 +1,5 @@
+#![deny(warnings)]
+
 use cache_core::{cache_result, invalidate_cache};
 
 macro_rules! lookup {
