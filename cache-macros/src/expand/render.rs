@@ -223,7 +223,12 @@ impl Context<'_> {
             let krate = self.krate.at(span);
             let value = self.root(Source::Argument(*index), span);
             let cfgs = &binding.cfgs;
-            Some(quote_spanned!(span=> #(#cfgs)* (#name, #krate::bound::Canonical::as_canonical(&#value))))
+            // Of a type that is not known, the handle has a reference to something canonical, which is not canonical itself.
+            let reference = match (self.place, &binding.ty) {
+                (Place::Handle, None) => value,
+                _ => quote_spanned!(span=> &#value),
+            };
+            Some(quote_spanned!(span=> #(#cfgs)* (#name, #krate::bound::Canonical::as_canonical(#reference))))
         });
         let hash = if self.function.is_associated() {
             quote_spanned!(span=> method_query_hash::<Self>)
