@@ -100,7 +100,7 @@ macro_rules! expanded {
 /// | `jitter` | part of the TTL, `0.1` | each entry's TTL is shortened at random by up to this part |
 /// | `none_ttl` | seconds or text | stores `None` too, for this long |
 /// | `cache_if` | closure or path on `&value` | stores only what it accepts |
-/// | `ttl_from` | closure or path on `&value`, to `Duration` | how long this value is fresh |
+/// | `ttl_from` | closure or path on `&value`, to `Duration` | how long this value is fresh, in place of `ttl` |
 /// | `tags` | list of templates | names by which [`macro@invalidate_cache`] drops the entry; they are no part of the key |
 /// | `bypass` | bool expression on the arguments | neither reads nor writes the cache |
 /// | `refresh` | bool expression on the arguments | loads and stores, without a look-up |
@@ -335,7 +335,7 @@ pub fn cache_impl(options: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// It takes the targets and the options of [`macro@invalidate_cache`], with local variables as placeholders and `self`
-/// inside of methods. What is to be dropped is told when it is made; it is dropped when it is awaited, and when it is
+/// inside of methods. It has a row of its own in the catalogue. What is to be dropped is told when it is made; it is dropped when it is awaited, and when it is
 /// given up before.
 #[cfg(feature = "full")]
 #[proc_macro]

@@ -13,6 +13,7 @@ use crate::suggest::nearest;
 
 pub(crate) fn agree(cached: &Cached, errors: &mut Errors) {
     one_kind_of_key(cached, errors);
+    one_kind_of_ttl(cached, errors);
     none_can_happen(cached, errors);
     errors_can_happen(cached, errors);
     timeouts_are_of_use(cached, errors);
@@ -32,6 +33,17 @@ fn one_kind_of_key(cached: &Cached, errors: &mut Errors) {
     if let Some(span) = options.key_type.span() {
         let message = Message::new("`key` begins with the namespace, so `key_type` says it twice")
             .help("remove `key_type`, or remove `key` to have the key made of all arguments");
+        errors.push(message.into_error(span));
+    }
+}
+
+/// What computes it for every value leaves nothing to the other.
+fn one_kind_of_ttl(cached: &Cached, errors: &mut Errors) {
+    let options = &cached.options;
+    if let (Some(span), Some(_)) = (options.ttl.span(), options.ttl_from.span()) {
+        let message =
+            Message::new("`ttl` does nothing here, `ttl_from` says for each value how long it is fresh")
+                .help("keep one of the two");
         errors.push(message.into_error(span));
     }
 }

@@ -24,7 +24,6 @@ struct App {
 #[cache_result(
     key = "lead:{id}:{language:lower}:{note:hash}",
     skip(app, force),
-    ttl = "1d2h3m4s5ms",
     none_ttl = 30,
     cache_if = |lead| lead.fresh,
     ttl_from = Lead::lifetime,
@@ -43,7 +42,6 @@ async fn lead(app: &App, id: u64, language: &str, note: String, force: bool) -> 
 #[cache_search_results(
     skip(cache),
     popular = text,
-    ttl = Duration::from_secs(u64::from(page)),
     cache_if = |found: &Vec<u64>| !found.is_empty(),
     ttl_from = |found: &Vec<u64>| Duration::from_secs(found.len() as u64),
     tier = redis,

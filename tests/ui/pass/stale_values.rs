@@ -31,7 +31,6 @@ type ApiResult<T, E = anyhow::Error> = Result<T, E>;
 #[cache_result(
     key = "score:{city}:{part}",
     skip(db, limit),
-    ttl = Duration::from_secs(limit),
     stale_if_error = "1h",
     stale_while_revalidate = 300,
     refresh_ahead = 0.8,
