@@ -270,8 +270,11 @@ fn functions_that_fit_together_are_without_errors() {
         .filter(|text| text.lines().next().is_some_and(|line| !line.starts_with("  ")))
         .collect();
     let notes: Vec<&str> = here.iter().filter_map(|text| text.lines().next()).collect();
-    let never =
-        |name: &str| format!("note: no `#[invalidate_cache]` drops entries of `catalogue::rows::{name}`");
+    let never = |name: &str| {
+        format!(
+            "note: no `#[invalidate_cache]` and no `invalidate!` drops entries of `catalogue::rows::{name}`"
+        )
+    };
     let expected = [
         "by_path",
         "clicks::count",

@@ -1,5 +1,7 @@
 //! Functions that do not fit together, and what is found about them.
 
+mod bodies;
+
 use cache_core::{Finding, Severity, cache_result, catalogue, invalidate_cache};
 
 #[cache_result(key = "wrong:{user}:{id}", ttl = 1, tags = ["team:{user}"])]
@@ -70,7 +72,8 @@ fn templates_that_coincide_and_targets_that_match_nothing_are_errors() {
     let errors = catalogue()
         .check()
         .into_iter()
-        .filter(|finding| finding.severity() == Severity::Error);
+        .filter(|finding| finding.severity() == Severity::Error)
+        .filter(|finding| !finding.to_string().contains("::bodies::"));
     let texts: Vec<String> = errors.map(|finding| finding.to_string()).collect();
     assert_eq!(texts, expected);
 }

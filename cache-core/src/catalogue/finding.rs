@@ -84,7 +84,7 @@ impl fmt::Display for Finding {
             Self::NeverDropped { function } => {
                 writeln!(
                     f,
-                    "note: no `#[invalidate_cache]` drops entries of `{}`",
+                    "note: no `#[invalidate_cache]` and no `invalidate!` drops entries of `{}`",
                     function.path()
                 )?;
                 write!(f, "  {}: they go when their TTL is over", place(function))

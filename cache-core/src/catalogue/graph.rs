@@ -66,7 +66,7 @@ impl fmt::Display for Graph {
         };
         writeln!(f, "flowchart LR")?;
         for (number, node) in self.nodes.iter().enumerate() {
-            let path = quoted(node.path());
+            let path = quoted(&label(node));
             // What holds entries is drawn as a store.
             if node.is_cached() {
                 writeln!(f, "    f{number}[(\"{path}\")]")?;
@@ -81,6 +81,15 @@ impl fmt::Display for Graph {
     }
 }
 
+/// The path; where many have one, because they stand in bodies, the line too.
+fn label(node: &FunctionInfo) -> String {
+    if node.name().ends_with('!') {
+        format!("{}:{}", node.path(), node.line())
+    } else {
+        node.path().to_owned()
+    }
+}
+
 struct Dot<'a>(&'a Graph);
 
 impl fmt::Display for Dot<'_> {
@@ -92,7 +101,7 @@ impl fmt::Display for Dot<'_> {
             writeln!(
                 f,
                 "    f{number} [shape={shape}, label=\"{}\"];",
-                quoted(node.path())
+                quoted(&label(node))
             )?;
         }
         for Arrow { from, to, label } in &self.0.arrows {

@@ -64,7 +64,7 @@ impl Catalogue {
         Self { rows }
     }
 
-    /// All annotated functions, by their paths: cached ones, and those that only invalidate.
+    /// All annotated functions, by their paths: cached ones, and what only invalidates.
     pub fn functions(&self) -> &[&'static FunctionInfo] {
         &self.rows
     }
@@ -74,7 +74,8 @@ impl Catalogue {
         self.rows.iter().copied().filter(|row| row.is_cached())
     }
 
-    /// The functions that invalidate.
+    /// The functions that invalidate, and each [`invalidate!`](macro@crate::invalidate) in a body, under the path of its module
+    /// and that name.
     pub fn invalidators(&self) -> impl Iterator<Item = &'static FunctionInfo> + '_ {
         self.rows.iter().copied().filter(|row| !row.is_cached())
     }
@@ -86,8 +87,8 @@ impl Catalogue {
 
     /// What is wrong with these functions together, and what is worth knowing; errors first.
     ///
-    /// Errors are two cached functions that can have the same key, and keys, patterns and tags of `#[invalidate_cache]`
-    /// that no cached function can have. A note is a cached function that no `#[invalidate_cache]` drops.
+    /// Errors are two cached functions that can have the same key, and keys, patterns and tags of `#[invalidate_cache]` and
+    /// [`invalidate!`](macro@crate::invalidate) that no cached function can have. A note is a cached function that neither drops.
     ///
     /// What is done through a [`CacheManager`](crate::CacheManager), with keys that are written by hand, is not in the
     /// catalogue. Where an attribute drops such keys, let the test leave that finding out:

@@ -9,6 +9,7 @@ use quote::quote_spanned;
 use super::handle::hidden_name;
 use super::invalidator::{call_of_handle, is_self, target, uncached, with_colons};
 use super::render::{Context, Place};
+use super::site::{row_of_invalidator, site};
 use super::{manager, reference};
 use crate::attr::MethodOwner;
 use crate::model::{Invalidator, Part, TargetKind, TargetPlan};
@@ -24,14 +25,18 @@ pub(crate) fn key(around: &Invalidator, parts: &[Part]) -> TokenStream {
 }
 
 // Input:  get_lead(id), "campaign:{id}:*"
-// Output: { let mut targets = Targets::here(None); targets.key(get_lead::key(&id)); ..; targets.drop_all() }
+// Output: { { static SITE: Site = ..; register!(SITE); } let mut targets = Targets::here(None); targets.key(get_lead::key(&id)); ..;
+//           targets.drop_all() }
 pub(crate) fn invalidate(around: &Invalidator, targets: &[TargetPlan]) -> TokenStream {
     let span = Span::mixed_site();
     let private = around.krate.private(span);
     let manager = manager(around.options.manager.get(), &around.krate);
+    // In a block of its own, as that of a function that invalidates.
+    let site = site(&around.krate, &row_of_invalidator(around, targets));
     let targets = targets.iter().map(|plan| target(around, plan));
     quote_spanned! {span=>
         {
+            { #site }
             let mut __targets = #private::Targets::here(#manager);
             #(#targets)*
             __targets.drop_all()

@@ -103,13 +103,18 @@ pub(super) fn row(cached: &Cached, plan: &KeyPlan) -> TokenStream {
 
 // Input:  #[invalidate_cache(get_lead(id), "campaign:{id}:*")] async fn update_lead(id: u64)
 // Output: FunctionInfo::invalidator("..::update_lead", &[
-//             TargetInfo::OfFunction { written: "get_lead(id)", function: get_lead::INFO },
+//             TargetInfo::of_function("get_lead(id)", get_lead::INFO),
 //             TargetInfo::ByPattern("campaign:{id}:*"),
 //         ])
+// What stands in a body is called `invalidate!`, since the name of the function around it is not known.
 pub(super) fn row_of_invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> TokenStream {
     let span = Span::mixed_site();
     let private = invalidator.krate.private(span);
-    let name = invalidator.function.plain_name();
+    let name = if invalidator.is_local {
+        invalidator.name.to_owned()
+    } else {
+        invalidator.function.plain_name()
+    };
     let targets = targets.iter().map(|TargetPlan { kind, text, .. }| {
         let of_text = |form: &str| {
             let form = Ident::new(form, span);
@@ -118,7 +123,7 @@ pub(super) fn row_of_invalidator(invalidator: &Invalidator, targets: &[TargetPla
         match kind {
             TargetKind::Function { path, .. } | TargetKind::WholeFunction { path } => {
                 let function = info_of_handle(path);
-                quote_spanned!(span=> #private::TargetInfo::OfFunction { written: #text, function: #function })
+                quote_spanned!(span=> #private::TargetInfo::of_function(#text, #function))
             }
             TargetKind::Method { name, .. } | TargetKind::WholeMethod { name, .. } => {
                 let name = name.unraw().to_string();
