@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::compiler::{Program, each, package, programs};
+use crate::compiler::{Program, each, files, package, programs};
 
 /// Set to write what the compiler says instead of comparing it.
 const OVERWRITE: &str = "UI_OVERWRITE";
@@ -32,7 +32,7 @@ fn what_is_right_compiles_without_a_warning() {
 
 #[test]
 fn what_is_wrong_is_refused_in_these_words() {
-    let overwrites = std::env::var_os(OVERWRITE).is_some();
+    let overwrites = overwrites();
     let wrong: Vec<String> = each(&programs("ui/fail"), |file| refuse(file, overwrites))
         .into_iter()
         .flatten()
@@ -43,6 +43,11 @@ fn what_is_wrong_is_refused_in_these_words() {
         wrong.join("\n"),
         wrong.len()
     );
+}
+
+/// Whether what the compiler says is to be written.
+pub fn overwrites() -> bool {
+    std::env::var_os(OVERWRITE).is_some()
 }
 
 fn refuse(file: &Path, overwrites: bool) -> Option<String> {
@@ -100,4 +105,37 @@ fn without_place(line: &str) -> String {
     };
     let path = path.split(':').next().unwrap_or_default();
     format!("{arrow}--> {path}")
+}
+
+/// Names that no user has written.
+const HIDDEN: &[&str] = &["__", "cache_core::__private", "`INFO`"];
+
+#[test]
+fn no_message_names_what_is_hidden_and_none_comes_with_many_others() {
+    let mut wrong = Vec::new();
+    for file in files("ui/fail", "stderr") {
+        let text = std::fs::read_to_string(package().join(&file)).expect("text");
+        let source = std::fs::read_to_string(package().join(&file).with_extension("rs")).expect("text");
+        let name = file.display();
+        for hidden in HIDDEN.iter().filter(|hidden| !source.contains(**hidden)) {
+            wrong.extend(
+                said(&text)
+                    .filter(|line| line.contains(hidden))
+                    .map(|line| format!("{name}: {line}")),
+            );
+        }
+        let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("error")).collect();
+        // Of several mistakes each is told, and nothing but these.
+        let ours = errors.iter().all(|line| line.starts_with("error: "));
+        if errors.len() > 2 && !(name.to_string().contains("/several_") && ours) {
+            wrong.push(format!("{name}: {} errors", errors.len()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the compiler says itself, without the lines that only draw.
+fn said(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .filter(|line| line.contains(|c: char| c.is_alphabetic()))
 }

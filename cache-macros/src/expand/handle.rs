@@ -28,7 +28,8 @@ pub(crate) enum Extent {
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: enum get_lead {}
-//         impl get_lead { fn key(lead_id: &u64) -> Key { .. } .. const INFO: &FunctionInfo = ..; }
+//         impl get_lead { pub fn key(lead_id: &u64) -> Key { .. } .. pub const INFO: &FunctionInfo = ..; }
+// The type is as visible as the function; were its items that themselves, each would be refused besides the type.
 // Input:  async fn get(&self, id: u64) -> Ret { body }
 // Output: fn __cache_key_get(id: &u64) -> Key { .. }
 //         fn __cache_entry_get(id: &u64) -> Place<Ret> { .. }
@@ -61,6 +62,8 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
     let private = cached.krate.private(span);
     let visibility = &cached.function.visibility;
     let cfgs: Vec<_> = cfgs(&cached.function).collect();
+    // Where the type is declared, for messages about who may name it.
+    let declared = mixed(cached.handle_name().span());
     let name = own_name(cached.handle_name());
     let info = row(cached, &plan.key);
     let target = target(cached, &quote_spanned!(span=> *<#name>::INFO));
@@ -72,13 +75,13 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
         let render = context(cached).key(&plan.key);
         let invalidate = manager.as_ref().map(|manager| {
             quote_spanned! {span=>
-                #visibility async fn invalidate #generics (#list) -> #private::bool #clause {
+                pub async fn invalidate #generics (#list) -> #private::bool #clause {
                     #private::invalidate_key(#manager, Self::key #turbofish (#names)).await
                 }
             }
         });
         quote_spanned! {span=>
-            #visibility fn key #generics (#list) -> #krate::Key #clause { #private::key_of(#render) }
+            pub fn key #generics (#list) -> #krate::Key #clause { #private::key_of(#render) }
             #invalidate
         }
     });
@@ -91,24 +94,26 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
     });
     let invalidate_all = manager.map(|manager| {
         quote_spanned! {span=>
-            #visibility async fn invalidate_all() {
+            pub async fn invalidate_all() {
                 #private::invalidate_target(#manager, Self::__target()).await;
             }
         }
     });
     let allow = allow();
+    let kind = quote_spanned!(declared=> enum);
+    let nothing = quote_spanned!(declared=> {});
     quote_spanned! {span=>
         #(#cfgs)*
         #[doc(hidden)]
         #allow
-        #visibility enum #name {}
+        #visibility #kind #name #nothing
 
         #(#cfgs)*
         #[automatically_derived]
         #allow
         impl #name {
-            #visibility const INFO: &'static #private::FunctionInfo = &#info;
-            #visibility fn __target() -> #private::Target { #target }
+            pub const INFO: &'static #private::FunctionInfo = &#info;
+            pub fn __target() -> #private::Target { #target }
             #keyed
             #invalidate_all
             #whole
@@ -126,7 +131,6 @@ fn entry(cached: &Cached, plan: &CachedPlan, parameters: &Parameters) -> Option<
     let at_value = mixed(cached.function.value_span());
     let krate = cached.krate.at(at_value);
     let private = cached.krate.private(at_value);
-    let visibility = &cached.function.visibility;
     let held = value::held(cached)?;
     let Parameters { list, names, .. } = parameters;
     let ret = cached.function.return_type();
@@ -134,14 +138,14 @@ fn entry(cached: &Cached, plan: &CachedPlan, parameters: &Parameters) -> Option<
     let place = place(cached, plan, &quote_spanned!(span=> Self::__target()))?;
     let put = can_put(cached, plan).then(|| {
         quote_spanned! {at_value=>
-            #visibility async fn put #generics (#list __value: #held) #clause {
+            pub async fn put #generics (#list __value: #held) #clause {
                 Self::__entry #turbofish (#names).put(__value).await;
             }
         }
     });
     Some(quote_spanned! {at_value=>
-        #visibility fn __entry #generics (#list) -> #krate::Entry<#held> #clause { #place.seen(__shape) }
-        #visibility async fn peek #generics (#list) -> #private::Option<#held> #clause {
+        pub fn __entry #generics (#list) -> #krate::Entry<#held> #clause { #place.seen(__shape) }
+        pub async fn peek #generics (#list) -> #private::Option<#held> #clause {
             Self::__entry #turbofish (#names).peek().await
         }
         #put
@@ -156,7 +160,6 @@ fn calls(cached: &Cached) -> Option<TokenStream> {
     if matches!(function.signature.safety, syn::Safety::Unsafe(_)) {
         return None;
     }
-    let visibility = &function.visibility;
     let name = function.name();
     let (list, names) = own(function);
     let generics = &function.signature.generics;
@@ -170,7 +173,7 @@ fn calls(cached: &Cached) -> Option<TokenStream> {
         let own = Ident::new(own, span);
         let mode = Ident::new(mode, span);
         quote_spanned! {span=>
-            #visibility async fn #own #generics (#list) -> #ret #clause {
+            pub async fn #own #generics (#list) -> #ret #clause {
                 #private::call(Self::__target(), #private::Mode::#mode, #name #turbofish (#names)).await
             }
         }

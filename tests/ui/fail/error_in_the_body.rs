@@ -5,7 +5,6 @@ async fn get_lead(lead_id: u64) -> Result<u64, std::io::Error> {
     if lead_id == 0 {
         return "zero";
     }
-    let doubled: u32 = lead_id * 2;
     Ok(lead)
 }
 
