@@ -165,3 +165,11 @@ impl Db {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_functions_fit_together() {
+        cache_core::catalogue().assert_sound();
+    }
+}

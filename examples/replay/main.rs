@@ -194,3 +194,11 @@ fn progress(requests: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} requests, {eta} left");
     ProgressBar::new(requests).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn its_functions_fit_together() {
+        cache_core::catalogue().assert_sound();
+    }
+}

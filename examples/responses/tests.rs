@@ -57,3 +57,8 @@ async fn it_shows_what_it_says_over_redis() {
         shows(builder.build().await.expect("a cache")).await;
     }
 }
+
+#[test]
+fn its_functions_fit_together() {
+    cache_core::catalogue().assert_sound();
+}
