@@ -11,6 +11,8 @@
 //! Each example runs with `cargo run -p examples --example NAME`. All of the features, with the test that shows each, are in
 //! [`features`], which also says what was done where two systems differ.
 //!
+//! [`mistakes`] are twelve that caches find in production elsewhere, with what the compiler says of them here.
+//!
 //! What changes for all of them: a cache that fails raises nothing, several callers of one key share one load, what is
 //! invalidated while it is loaded is not stored, and an invalidation is heard by all processes that share a Redis.
 
@@ -32,6 +34,10 @@ pub mod leads_and_search {}
 #[cfg(all(feature = "macros", feature = "axum"))]
 #[doc = include_str!("../guide/cached_responses.md")]
 pub mod cached_responses {}
+
+#[cfg(feature = "macros")]
+#[doc = include_str!("../guide/mistakes.md")]
+pub mod mistakes {}
 
 #[doc = include_str!("../guide/features.md")]
 pub mod features {}

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::gallery;
 use crate::compiler::{Program, each, files, package, programs};
 
 /// Set to write what the compiler says instead of comparing it.
@@ -43,6 +44,9 @@ fn what_is_wrong_is_refused_in_these_words() {
         wrong.join("\n"),
         wrong.len()
     );
+    if overwrites {
+        gallery::write();
+    }
 }
 
 /// Whether what the compiler says is to be written.

@@ -5,4 +5,5 @@
 
 mod bodies;
 mod compiler;
+mod gallery;
 mod goldens;
