@@ -65,27 +65,41 @@ fn variants(source: &str) -> (String, Vec<(String, String)>) {
 
 /// What a diagnostic says and where, without the lines of the source.
 ///
-/// The body of a function is a block in what an attribute makes of it. Of a block the compiler knows the type and where it is written
-/// too, but says so in other words, and makes fewer proposals; these words are left out.
-fn essence(diagnostic: &Value) -> Value {
+/// The body of a method, a handler or an invalidator is a block in what an attribute makes of it. Of a block the compiler knows the type and
+/// where it is written too, but says so in other words, and makes fewer proposals; these words are left out.
+fn essence(diagnostic: &Value, is_block: bool) -> Value {
     let list = |name: &str| diagnostic[name].as_array().cloned().unwrap_or_default();
     let spans: Vec<Value> = list("spans")
         .iter()
-        .filter(|span| !is_of_functions(&span["label"]))
-        .map(place)
+        .filter(|span| !is_block || !is_of_functions(&span["label"]))
+        .map(|span| place(span, is_block))
         .collect();
     let children: Vec<Value> = list("children")
         .iter()
-        .filter(|child| !is_of_functions(&child["message"]))
-        .map(essence)
+        .filter(|child| !is_block || !is_of_functions(&child["message"]))
+        .map(|child| essence(child, is_block))
         .collect();
     json!({
         "level": diagnostic["level"],
         "code": diagnostic["code"]["code"],
-        "message": of_a_function(&diagnostic["message"]),
+        "message": of_a_function(&diagnostic["message"], is_block),
         "spans": spans,
         "children": children,
     })
+}
+
+/// Whether the attribute makes a block of the body: of everything but the body of a cached function that is no method and goes on in no
+/// background.
+fn becomes_a_block(attribute: &str, plain: &str) -> bool {
+    [
+        "invalidate_cache",
+        "cache_response",
+        "stale_while_revalidate",
+        "skip(self)",
+    ]
+    .iter()
+    .any(|option| attribute.contains(option))
+        || plain.contains("Box::pin")
 }
 
 /// What is said of the place of a return type, or proposed in functions alone.
@@ -102,7 +116,10 @@ fn is_of_functions(text: &Value) -> bool {
     begins.iter().any(|begin| text.starts_with(begin)) || ends.iter().any(|end| text.ends_with(end))
 }
 
-fn of_a_function(text: &Value) -> Value {
+fn of_a_function(text: &Value, is_block: bool) -> Value {
+    if !is_block {
+        return text.clone();
+    }
     text.as_str()
         .map(|text| {
             text.replace("an async block that", "an async function that")
@@ -114,7 +131,7 @@ fn of_a_function(text: &Value) -> Value {
         .into()
 }
 
-fn place(span: &Value) -> Value {
+fn place(span: &Value, is_block: bool) -> Value {
     let names = [
         "file_name",
         "line_start",
@@ -130,7 +147,7 @@ fn place(span: &Value) -> Value {
         .map(|name| ((*name).to_owned(), span[*name].clone()))
         .collect();
     // What comes from a macro is said to.
-    place.insert("label".to_owned(), of_a_function(&span["label"]));
+    place.insert("label".to_owned(), of_a_function(&span["label"], is_block));
     place.insert(
         "expansion".to_owned(),
         span["expansion"]["macro_decl_name"].clone(),
@@ -144,9 +161,9 @@ fn is_about_send(diagnostic: &Value) -> bool {
 }
 
 /// What one says and the other does not. The attribute may itself ask for `Send`; then nobody else gets to.
-fn differences(without: &Compiled, with: &Compiled) -> Option<String> {
-    let missing: Vec<&Value> = missing(without, with);
-    let added: Vec<&Value> = self::missing(with, without);
+fn differences(without: &Compiled, with: &Compiled, is_block: bool) -> Option<String> {
+    let missing: Vec<&Value> = missing(without, with, is_block);
+    let added: Vec<&Value> = self::missing(with, without, is_block);
     let may_be = missing
         .iter()
         .chain(&added)
@@ -168,12 +185,16 @@ fn differences(without: &Compiled, with: &Compiled) -> Option<String> {
 }
 
 /// The diagnostics of the one that the other lacks.
-fn missing<'a>(of: &'a Compiled, from: &Compiled) -> Vec<&'a Value> {
-    let mut there: Vec<Value> = from.diagnostics.iter().map(essence).collect();
+fn missing<'a>(of: &'a Compiled, from: &Compiled, is_block: bool) -> Vec<&'a Value> {
+    let mut there: Vec<Value> = from
+        .diagnostics
+        .iter()
+        .map(|diagnostic| essence(diagnostic, is_block))
+        .collect();
     of.diagnostics
         .iter()
         .filter(|diagnostic| {
-            let essence = essence(diagnostic);
+            let essence = essence(diagnostic, is_block);
             match there.iter().position(|other| *other == essence) {
                 Some(index) => {
                     there.swap_remove(index);
@@ -197,7 +218,7 @@ fn compare(file: &Path) -> Vec<String> {
         .into_iter()
         .filter_map(|(attribute, program)| {
             let with = Program::text(&program).check();
-            let differences = differences(&without, &with)?;
+            let differences = differences(&without, &with, becomes_a_block(&attribute, &plain))?;
             Some(format!("{name}: {attribute}\n{differences}"))
         })
         .collect()
@@ -218,11 +239,11 @@ fn what_an_attribute_adds_is_seen() {
     assert_eq!(without.diagnostics.len(), 1, "{}", without.rendered());
     let (_, program) = &programs[0];
     let with = Program::text(program).check();
-    let differences = differences(&without, &with).expect("a float cannot be in a key");
+    let differences = differences(&without, &with, false).expect("a float cannot be in a key");
     assert!(differences.contains("with it alone:\nerror"), "{differences}");
     let (_, program) = programs.last().expect("an attribute");
     let moved = program.replace("unused = id", "used = id");
-    let differences = self::differences(&without, &Program::text(&moved).check());
+    let differences = self::differences(&without, &Program::text(&moved).check(), true);
     assert!(
         differences.is_some_and(|text| text.contains("-- without the attribute alone:\nwarning: unused"))
     );

@@ -85,7 +85,10 @@ fn the_page_of_mistakes_shows_what_the_compiler_says() {
         return;
     }
     let expected = expected(&text);
-    let differs = text.lines().zip(expected.lines()).find(|(is, should)| is != should);
+    let differs = text
+        .lines()
+        .zip(expected.lines())
+        .find(|(is, should)| is != should);
     assert!(
         text == expected,
         "the page differs from the goldens, `UI_OVERWRITE=1` writes it anew: {differs:?}"

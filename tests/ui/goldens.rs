@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use crate::gallery;
 use crate::compiler::{Program, each, files, package, programs};
+use crate::gallery;
 
 /// Set to write what the compiler says instead of comparing it.
 const OVERWRITE: &str = "UI_OVERWRITE";

@@ -9,11 +9,12 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::Expr;
 
+use super::body::future_of_cached;
 use super::handle::site_of;
 use super::render::{Context, Place, self_token};
-use super::{allow_closures, future_of, manager, response, with_body, words};
+use super::{allow_closures, manager, response, with_body, words};
 use crate::attr::{CachedAttribute, CachedOptions, Fixed, Slot, Tier, Ttl};
-use crate::model::{Cached, CachedPlan, Part};
+use crate::model::{Cached, CachedPlan};
 use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
@@ -51,7 +52,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let shape = at_return_type(cached, "shape");
     let sharing = at_return_type(cached, "share");
     let codec = codec(cached);
-    let load = load(cached, &context, &plan.tags);
+    let load = load(cached, &context, plan);
     let found = quote_spanned! {at_value=>
         match {
             let __render = #render;
@@ -232,7 +233,7 @@ fn popular(cached: &Cached) -> Option<TokenStream> {
 /// Runs the body, stores what it gave, and returns it.
 // Input:  { body }, refresh_ahead = 0.8
 // Output: Miss::load_in_background(miss, goes_on(async move { body }), store_all).await
-fn load(cached: &Cached, context: &Context<'_>, tags: &[Vec<Part>]) -> TokenStream {
+fn load(cached: &Cached, context: &Context<'_>, plan: &CachedPlan) -> TokenStream {
     let background = cached.options.background().first().copied();
     // Where rustc shows what keeps the returned value from another thread: the same place as in `in_background`, so that
     // it does so once.
@@ -245,7 +246,7 @@ fn load(cached: &Cached, context: &Context<'_>, tags: &[Vec<Part>]) -> TokenStre
     let future = if is_response {
         response::future(cached)
     } else {
-        future_of(&cached.function)
+        future_of_cached(cached, plan)
     };
     let hooks = hooks(cached);
     // Arguments move into the body, so the TTL and the tags are computed before.
@@ -260,7 +261,7 @@ fn load(cached: &Cached, context: &Context<'_>, tags: &[Vec<Part>]) -> TokenStre
         }
         Some(Ttl::Millis(_)) | None => (None, None),
     };
-    let tags = tags.iter().map(|parts| {
+    let tags = plan.tags.iter().map(|parts| {
         let render = context.target(parts);
         quote_spanned!(span=> .tag(#render))
     });

@@ -7,10 +7,11 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::{Expr, ExprPath, PathArguments};
 
+use super::body::future_of;
 use super::handle::hidden_name;
 use super::render::{Context, Place, result_name};
 use super::site::{row_of_invalidator, site};
-use super::{future_of, manager, reference, with_body};
+use super::{manager, reference, with_body};
 use crate::attr::MethodOwner;
 use crate::model::{Invalidator, TargetKind, TargetPlan};
 use crate::span::mixed;

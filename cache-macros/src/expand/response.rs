@@ -8,7 +8,7 @@ use quote::quote_spanned;
 use syn::visit_mut::{VisitMut, visit_type_mut};
 use syn::{ReturnType, Token, Type};
 
-use super::future_with;
+use super::body::future_with;
 use crate::model::{Cached, KeyPlan};
 use crate::signature::{Function, ungrouped};
 use crate::span::{first, mixed};
