@@ -198,7 +198,8 @@ fn counts_others(diagnostic: &Value) -> bool {
         || (message.ends_with(" emitted") && diagnostic["spans"].as_array().is_some_and(Vec::is_empty))
 }
 
-/// Where the libraries are: cargo says what it has just made for this test.
+/// Where the libraries are: cargo says what it has just made for this test, or makes it anew where that was made for the whole
+/// workspace. No programs are made, since other tests may be using them.
 fn libraries() -> &'static [String] {
     static LIBRARIES: OnceLock<Vec<String>> = OnceLock::new();
     LIBRARIES.get_or_init(|| {
@@ -206,7 +207,7 @@ fn libraries() -> &'static [String] {
         let mut command = Command::new(cargo);
         command
             .current_dir(package())
-            .args(["test", "--no-run", "--message-format=json", "--test=ui"]);
+            .args(["build", "--lib", "--message-format=json"]);
         if !cfg!(debug_assertions) {
             command.arg("--release");
         }

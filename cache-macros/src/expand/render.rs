@@ -224,9 +224,10 @@ impl Context<'_> {
             let value = self.root(Source::Argument(*index), span);
             let cfgs = &binding.cfgs;
             // Of a type that is not known, the handle has a reference to something canonical, which is not canonical itself.
-            let reference = match (self.place, &binding.ty) {
-                (Place::Handle, None) => value,
-                _ => quote_spanned!(span=> &#value),
+            let reference = if self.place == Place::Handle && binding.ty.is_none() {
+                value
+            } else {
+                quote_spanned!(span=> &#value)
             };
             Some(quote_spanned!(span=> #(#cfgs)* (#name, #krate::bound::Canonical::as_canonical(#reference))))
         });
