@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::visit::{Visit, visit_pat_ident};
 use syn::visit_mut::{VisitMut, visit_pat_ident_mut};
 use syn::{Expr, FnArg, Pat, PatIdent, Signature, Token, Type};
@@ -28,14 +28,12 @@ pub(super) fn future_of_cached(cached: &Cached, plan: &CachedPlan) -> TokenStrea
 }
 
 /// Whether the body can be that of a function beside the look-up: it is no method, whose type is known to the `impl` alone, and
-/// each argument has a name to be passed on by.
+/// its arguments can be passed on.
 fn stays_a_function(cached: &Cached) -> bool {
     let function = &cached.function;
     let signature = &function.signature;
-    let is_named = |argument: &FnArg| {
-        matches!(argument, FnArg::Typed(argument)
-            if matches!(&*argument.pat, Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none()))
-    };
+    let can_be_passed_on =
+        |argument: &FnArg| matches!(argument, FnArg::Typed(argument) if is_an_expression_too(&argument.pat));
     // What is asked of a value is asked after the arguments have moved.
     let options = &cached.options;
     let mut hooks = [options.cache_if.get(), options.ttl_from.get()]
@@ -47,13 +45,23 @@ fn stays_a_function(cached: &Cached) -> bool {
         && cached.attribute != CachedAttribute::Response
         && options.background().is_empty()
         && !value::borrows(cached)
-        && signature.inputs.iter().all(is_named)
-        && function.bindings().len() == signature.inputs.len()
+        && signature.inputs.iter().all(can_be_passed_on)
         && !hooks.any(|hook| mention_an_argument(cached, hook))
 }
 
-// Input:  async fn get_lead(db: &Db, mut lead_id: u64) -> Ret { body }
-// Output: { async fn __body(db: &Db, mut lead_id: u64) -> Ret { body } __body(db, lead_id) }
+/// Whether what a pattern takes apart is made again by the same words: `id`, `Path((tenant, id))`. Parentheses alone would be
+/// superfluous in an expression.
+fn is_an_expression_too(pattern: &Pat) -> bool {
+    match pattern {
+        Pat::Ident(pattern) => pattern.by_ref.is_none() && pattern.subpat.is_none(),
+        Pat::Tuple(tuple) => tuple.elems.iter().all(is_an_expression_too),
+        Pat::TupleStruct(tuple) => tuple.elems.iter().all(is_an_expression_too),
+        _ => false,
+    }
+}
+
+// Input:  async fn get_lead(State(db): State<Db>, mut lead_id: u64) -> Ret { body }
+// Output: { async fn __body(State(db): State<Db>, mut lead_id: u64) -> Ret { body } __body(State(db), lead_id) }
 fn function_of(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let span = Span::mixed_site();
     let function = &cached.function;
@@ -61,19 +69,25 @@ fn function_of(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let mut signature = function.signature.clone();
     let name = format_ident!("__body", span = mixed(function.name().span()));
     signature.ident = name.clone();
-    let mut passed = TokenStream::new();
+    let passed = immutable(signature.clone())
+        .inputs
+        .into_iter()
+        .filter_map(|argument| match argument {
+            FnArg::Typed(argument) => {
+                let cfgs: Vec<_> = conditions(&argument.attrs).collect();
+                let value = &argument.pat;
+                Some(quote_spanned!(span=> #(#cfgs)* #value))
+            }
+            FnArg::Receiver(_) => None,
+        });
+    let passed: Vec<TokenStream> = passed.collect();
     for argument in &mut signature.inputs {
-        let FnArg::Typed(argument) = argument else {
-            continue;
-        };
-        let Pat::Ident(pattern) = &*argument.pat else {
-            continue;
-        };
-        let argument_name = &pattern.ident;
-        let cfgs: Vec<_> = conditions(&argument.attrs).cloned().collect();
-        passed.extend(quote_spanned!(span=> #(#cfgs)* #argument_name,));
-        if used.contains(&argument_name.to_string()) {
-            argument.attrs.push(syn::parse_quote!(#[allow(unused_variables)]));
+        if let FnArg::Typed(argument) = argument {
+            let mut names = BTreeSet::new();
+            words(argument.pat.to_token_stream(), &mut names);
+            if !names.is_disjoint(&used) {
+                argument.attrs.push(syn::parse_quote!(#[allow(unused_variables)]));
+            }
         }
     }
     let turbofish = turbofish(function);
@@ -85,7 +99,7 @@ fn function_of(cached: &Cached, plan: &CachedPlan) -> TokenStream {
                 clippy::unused_async
             )]
             #signature #body
-            #name #turbofish (#passed)
+            #name #turbofish (#(#passed),*)
         }
     }
 }
