@@ -326,7 +326,8 @@ impl Core {
             remote.get(&full, budget).await
         } else {
             let (before, asked) = self.questions(&unknown);
-            match remote.get_and_learn(&full, &asked, budget).await {
+            // On its own, as below: a hit has no room to make for what is asked once a minute.
+            match Box::pin(remote.get_and_learn(&full, &asked, budget)).await {
                 Ok((bytes, nonces)) => {
                     learn(&unknown, &before, &nonces);
                     Ok(bytes)
@@ -521,7 +522,7 @@ impl Core {
             let unknown = self.unknown(remote, generations);
             if !unknown.is_empty() {
                 let (before, asked) = self.questions(&unknown);
-                match remote.learn(&asked, budget).await {
+                match Box::pin(remote.learn(&asked, budget)).await {
                     Ok(nonces) => learn(&unknown, &before, &nonces),
                     Err(_) => missing = true,
                 }

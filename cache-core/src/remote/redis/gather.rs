@@ -61,7 +61,8 @@ impl Link {
         let before = gather.under_way.fetch_add(1, Ordering::Relaxed);
         let _under_way = UnderWay(gather);
         if before < gather.few || !self.is_up() {
-            return accepted(self.ask(redis::cmd("GET").arg(key), budget).await?);
+            // On its own: what is gathered has no room to make for it.
+            return accepted(Box::pin(self.ask(redis::cmd("GET").arg(key), budget)).await?);
         }
         let (reply, answer) = oneshot::channel();
         let read = Read {

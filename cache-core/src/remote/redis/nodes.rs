@@ -88,7 +88,8 @@ impl Nodes {
     pub(super) async fn read(&self, key: &str, budget: &mut Budget) -> Result<Value, Unavailable> {
         match &self.layout {
             Layout::One(node) => node.link.read(key, budget).await,
-            Layout::Many(cluster) => cluster.send(key, redis::cmd("GET").arg(key), budget).await,
+            // On its own, so that a read of one server has no room to make for it.
+            Layout::Many(cluster) => Box::pin(cluster.send(key, redis::cmd("GET").arg(key), budget)).await,
         }
     }
 
