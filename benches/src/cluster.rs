@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::Options;
 use crate::redis_cluster::RedisCluster;
 
-const SPAN: Duration = Duration::from_secs(5);
+const SPAN: Duration = Duration::from_secs(10);
 const KEYS: usize = 64;
 const READERS: usize = 8;
 
