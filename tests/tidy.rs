@@ -13,7 +13,16 @@ const LAYERS: &[&[&str]] = &[
     &["flight"],
     &["memory", "remote"],
     &["engine"],
-    &["axum", "bound", "catalogue", "handle", "manager", "__private"],
+    &[
+        "axum",
+        "bound",
+        "catalogue",
+        "handle",
+        "manager",
+        "metrics",
+        "series",
+        "__private",
+    ],
     &["typed", "domain", "guide"],
     &["sim"],
 ];

@@ -38,8 +38,12 @@ mod handle;
 mod key;
 mod manager;
 mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod planted;
 mod remote;
+#[cfg(any(feature = "axum", feature = "metrics"))]
+mod series;
 #[cfg(all(test, feature = "redis"))]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 mod sim;

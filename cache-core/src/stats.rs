@@ -1,10 +1,14 @@
 //! Counters of what happens, for each function and in all. They are written on every call and read seldom.
 //! Invariant: counting a hit never makes two threads write to one cache line, as long as there are lanes for them.
 
+pub(crate) mod times;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+use times::{Classes, Times};
 
 /// Threads that count without sharing; further ones share lane 0.
 const LANES: usize = 16;
@@ -58,7 +62,7 @@ pub(crate) struct Counters {
     pub(crate) redis_hits: AtomicU64,
     pub(crate) misses: AtomicU64,
     pub(crate) loads: AtomicU64,
-    pub(crate) load_micros: AtomicU64,
+    load_times: Times,
     pub(crate) coalesced: AtomicU64,
     pub(crate) stale_served: AtomicU64,
     pub(crate) evictions: AtomicU64,
@@ -74,7 +78,7 @@ impl Default for Counters {
             redis_hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             loads: AtomicU64::new(0),
-            load_micros: AtomicU64::new(0),
+            load_times: Times::default(),
             coalesced: AtomicU64::new(0),
             stale_served: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
@@ -99,20 +103,29 @@ impl Counters {
         }
     }
 
+    /// Counts a run of the function, whatever came of it.
+    pub(crate) fn loaded(&self, took: Duration) {
+        self.loads.fetch_add(1, Relaxed);
+        self.load_times
+            .count(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
     pub(crate) fn snapshot(&self) -> FunctionStats {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
+        let load_times = self.load_times.snapshot();
         FunctionStats {
             memory_hits: self.hits.iter().map(|lane| lane.0.load(Relaxed)).sum(),
             redis_hits: get(&self.redis_hits),
             misses: get(&self.misses),
             loads: get(&self.loads),
-            load_time: Duration::from_micros(get(&self.load_micros)),
+            load_time: Duration::from_micros(load_times.iter().map(|class| class.micros).sum()),
             coalesced: get(&self.coalesced),
             stale_served: get(&self.stale_served),
             evictions: get(&self.evictions),
             invalidations: get(&self.invalidations),
             errors: get(&self.errors),
             bytes: get(&self.bytes),
+            load_times,
         }
     }
 }
@@ -144,6 +157,8 @@ pub struct FunctionStats {
     pub errors: u64,
     /// Bytes of encoded values written and read.
     pub bytes: u64,
+    /// What `load_time` is the sum of.
+    pub(crate) load_times: Classes,
 }
 
 impl FunctionStats {
@@ -155,7 +170,7 @@ impl FunctionStats {
     }
 
     /// Takes away what another one has counted.
-    #[cfg(feature = "axum")]
+    #[cfg(any(feature = "axum", feature = "metrics"))]
     pub(crate) fn subtract(&mut self, other: &Self) {
         let less = |one: &mut u64, other: u64| *one = one.saturating_sub(other);
         less(&mut self.memory_hits, other.memory_hits);
@@ -169,6 +184,10 @@ impl FunctionStats {
         less(&mut self.invalidations, other.invalidations);
         less(&mut self.errors, other.errors);
         less(&mut self.bytes, other.bytes);
+        for (class, other) in self.load_times.iter_mut().zip(&other.load_times) {
+            less(&mut class.loads, other.loads);
+            less(&mut class.micros, other.micros);
+        }
     }
 
     fn add(&mut self, other: &Self) {
@@ -183,6 +202,10 @@ impl FunctionStats {
         self.invalidations += other.invalidations;
         self.errors += other.errors;
         self.bytes += other.bytes;
+        for (class, other) in self.load_times.iter_mut().zip(&other.load_times) {
+            class.loads += other.loads;
+            class.micros += other.micros;
+        }
     }
 }
 

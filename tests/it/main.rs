@@ -10,6 +10,7 @@ mod cluster;
 mod coherence;
 mod commands;
 mod environment;
+mod facade;
 mod flights;
 mod format;
 mod generations;

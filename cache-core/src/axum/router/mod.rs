@@ -105,7 +105,7 @@ async fn stats(State(console): Here) -> Response {
 
 async fn metrics(State(console): Here) -> Response {
     let manager = &console.manager;
-    let text = metrics::text(&manager.stats(), &manager.health().await);
+    let text = metrics::text(manager.stats(), &manager.health().await);
     fresh("text/plain; version=0.0.4; charset=utf-8", text)
 }
 

@@ -37,11 +37,7 @@ impl Ticket {
 
     async fn settle(&self, mut run: Run, loaded: Loaded, started: Instant) -> Option<Content> {
         let counters = &self.counters;
-        counters.loads.fetch_add(1, Relaxed);
-        counters.load_micros.fetch_add(
-            u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            Relaxed,
-        );
+        counters.loaded(started.elapsed());
         let (content, ttl, size) = match loaded {
             Loaded::Failed(shared) => {
                 counters.errors.fetch_add(1, Relaxed);
