@@ -86,7 +86,7 @@ impl std::fmt::Debug for Codec {
 pub(crate) fn of<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Codec {
     Codec {
         encode: |value| match value.downcast_ref::<T>() {
-            Some(value) => encode(value),
+            Some(value) => serde_json::to_vec(value).map_err(|error| told(&error)),
             None => Err("the value is of another type".to_owned()),
         },
         decode: |bytes| decode::<T>(bytes).map(|value| Arc::new(value) as Value),
@@ -111,7 +111,16 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String
 
 /// The value of a JSON text.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    serde_json::from_slice(bytes).map_err(|error| told(&error))
+}
+
+/// What a log may have of an error. About data, the error quotes them.
+fn told(error: &serde_json::Error) -> String {
+    match (error.is_data(), error.line(), error.column()) {
+        (true, 0, _) => "its type refuses to be written".to_owned(),
+        (true, line, column) => format!("it is no value of the type, at line {line} column {column}"),
+        (false, ..) => error.to_string(),
+    }
 }
 
 /// Whether bytes are what some value was encoded to.

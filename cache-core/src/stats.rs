@@ -4,7 +4,7 @@
 pub(crate) mod times;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,8 @@ pub(crate) struct Counters {
     pub(crate) invalidations: AtomicU64,
     pub(crate) errors: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    /// Whether somebody was told of a value that could not be written.
+    unwritten: AtomicBool,
 }
 
 impl Default for Counters {
@@ -85,6 +87,7 @@ impl Default for Counters {
             invalidations: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            unwritten: AtomicBool::new(false),
         }
     }
 }
@@ -101,6 +104,11 @@ impl Counters {
                 hits.fetch_add(1, Relaxed);
             }
         }
+    }
+
+    /// Whether no earlier value of this function could not be written.
+    pub(crate) fn is_first_unwritten(&self) -> bool {
+        !self.unwritten.swap(true, Relaxed)
     }
 
     /// Counts a run of the function, whatever came of it.

@@ -32,5 +32,6 @@ mod source_responses;
 mod source_typed;
 mod staleness;
 mod tls;
+mod told;
 mod tracking;
 mod worker;

@@ -1,13 +1,11 @@
 //! Typed caches (contract, section 8): what their users know, on memory and on Redis.
 
 use std::error::Error;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cache_core::{CacheError, CacheManager, CacheNamespace, HealthStatus, Typed, UserIdToUuid, UserUuidToId};
 use serde::{Deserialize, Serialize};
-use tests::{RedisServer, shared};
+use tests::{Log, RedisServer, shared};
 use uuid::Uuid;
 
 use crate::places::{in_redis, managers, over};
@@ -263,37 +261,9 @@ async fn a_value_that_cannot_be_written_is_an_error() {
     }
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("the log").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().expect("the log"))).expect("text")
-    }
-}
-
 #[tokio::test]
 async fn a_corrupt_entry_is_logged_and_removed_and_counts_as_none() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
-        .with_ansi(false)
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (log, _logging) = Log::listen(tracing::Level::ERROR);
     for cache in managers().await {
         let sessions = cache.of::<SessionToken>();
         // Something that this namespace cannot read, by an entry that is in order otherwise.

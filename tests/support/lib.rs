@@ -6,12 +6,14 @@
 
 pub mod annotated;
 mod clock;
+mod log;
 mod proxy;
 mod redis_cluster;
 mod redis_sentinels;
 mod redis_server;
 
 pub use clock::Clock;
+pub use log::Log;
 pub use proxy::Proxy;
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinels::RedisSentinels;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
 use super::shape::{Coded, Seen, Shape, Share};
 use super::site::Site;
-use super::{current, forced};
+use super::{current, forced, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Encoded, Value};
 use crate::config::duration::millis;
@@ -97,7 +97,7 @@ fn by_arguments(
     let arguments = arguments
         .short()
         .filter(|_| mode == Mode::Use && !forced::any())?;
-    current::with(manager.map(|manager| &manager.core), |core, lane| {
+    let found = current::with(manager.map(|manager| &manager.core), |core, lane| {
         if !core.serves(site.tier) {
             return None;
         }
@@ -109,7 +109,9 @@ fn by_arguments(
             counters.hit(lane);
             Some(Arc::clone(value))
         })?
-    })
+    })?;
+    watch::hit(Some(site), "memory");
+    Some(found)
 }
 
 /// Looks a call up by the text of its key: a ticket to load it with, or what was found. Neither of them, when the call
@@ -167,6 +169,10 @@ fn by_text(
                 core.memory.link(arguments, hash, key, counters);
             }
             counters.hit(LaneLease::SHARED);
+            watch::hit(Some(site), "memory");
+            if due {
+                watch::refresh(Some(site));
+            }
             return (due.then(|| ticket(true)), Some(content));
         }
     }
@@ -184,6 +190,8 @@ pub struct Miss<S: Shape, H> {
     served: Option<S::Ret>,
     /// What a caller gets whose time is up.
     timed_out: Option<fn(SharedError) -> S::Ret>,
+    /// What `tracing` sees of it, while somebody listens.
+    span: Option<Box<tracing::Span>>,
     types: PhantomData<fn() -> H>,
 }
 
@@ -211,6 +219,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
             ret: None,
             served: None,
             timed_out: None,
+            span: None,
             types: PhantomData,
         }
     }
@@ -307,9 +316,30 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         .await;
     }
 
+    /// One step, inside of the span of the call.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        load: &mut dyn FnMut(&mut Context<'_>) -> Poll<S::Ret>,
+        verdict: &dyn Fn(&S::Value) -> Verdict,
+    ) -> Poll<Step<S::Ret>> {
+        if let Call::Start(ticket) = &self.call {
+            // What goes on after its caller was served has another one.
+            self.span = watch::miss(ticket.site, ticket.background);
+        }
+        match self.span.take() {
+            None => self.step(context, load, verdict),
+            Some(span) => {
+                let step = span.in_scope(|| self.step(context, load, verdict));
+                self.span = Some(span);
+                step
+            }
+        }
+    }
+
     /// One step. The function is polled through a pointer, so that this is compiled once for a type and not for each
     /// function.
-    fn poll(
+    fn step(
         &mut self,
         context: &mut Context<'_>,
         load: &mut dyn FnMut(&mut Context<'_>) -> Poll<S::Ret>,

@@ -15,6 +15,7 @@ pub(crate) mod popular;
 pub(crate) mod remove;
 pub(crate) mod shape;
 pub(crate) mod site;
+pub(crate) mod watch;
 
 use std::any::TypeId;
 use std::collections::HashMap;

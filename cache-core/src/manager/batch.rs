@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::set_many::{SetMany, Warm};
 use super::{CacheManager, Mark, Sought, reading, typed};
 use crate::codec::{self, Codec};
-use crate::engine::{Found, Tier, Wanted};
+use crate::engine::{Found, Tier, Wanted, watch};
 use crate::stats::LaneLease;
 
 impl CacheManager {
@@ -36,6 +36,7 @@ impl CacheManager {
                 .flatten();
             if let Some(value) = held.as_ref().and_then(|content| typed(content, codec)) {
                 counters.hit(LaneLease::SHARED);
+                watch::hit(None, "memory");
                 found.push(Sought::Value(value));
                 continue;
             }
@@ -83,6 +84,7 @@ impl CacheManager {
                     }
                     if let Found::Fresh(draft) = fetched.found {
                         counters.redis_hits.fetch_add(1, Relaxed);
+                        watch::hit(None, "redis");
                         *place = typed(&draft.content, codec).map_or(Sought::Nothing, Sought::Value);
                         if core.in_memory(Tier::Both) {
                             core.memory.commit(mark.flight(), draft);
@@ -93,6 +95,7 @@ impl CacheManager {
         }
         let misses = found.iter().filter(|sought| !sought.is_value()).count();
         counters.misses.fetch_add(misses as u64, Relaxed);
+        watch::nothing(None, misses);
         found
     }
 

@@ -30,7 +30,7 @@ use crate::codec::{self, Codec, Content, Encoded, Value};
 use crate::config::{self, Settings};
 use crate::engine::call::decoded;
 use crate::engine::remove::Name;
-use crate::engine::{Core, Found, Tier, Wanted, current};
+use crate::engine::{Core, Found, Tier, Wanted, current, watch};
 use crate::flight::Terms;
 use crate::remote::Budget;
 use crate::stats::LaneLease;
@@ -143,10 +143,12 @@ impl CacheManager {
         if let Some(content) = held {
             if let Some(value) = typed(&content, codec) {
                 counters.hit(LaneLease::SHARED);
+                watch::hit(None, "memory");
                 return Sought::Value(value);
             }
             if matches!(content, Content::Absent) {
                 counters.hit(LaneLease::SHARED);
+                watch::hit(None, "memory");
                 return Sought::Nothing;
             }
             if codec.sole {
@@ -168,6 +170,7 @@ impl CacheManager {
             core.discard(remote, key, &fetched, &mut budget).await;
             if let Found::Fresh(draft) = fetched.found {
                 counters.redis_hits.fetch_add(1, Relaxed);
+                watch::hit(None, "redis");
                 let value = typed(&draft.content, codec);
                 if core.in_memory(Tier::Both) {
                     core.memory.commit(mark.flight(), draft);
@@ -177,6 +180,7 @@ impl CacheManager {
             unreadable |= fetched.unreadable;
         }
         counters.misses.fetch_add(1, Relaxed);
+        watch::nothing(None, 1);
         if unreadable {
             Sought::Unreadable
         } else {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Fetched, Found, Wanted};
+use super::super::{Fetched, Found, Wanted, watch};
 use super::run::Older;
 use super::{Begun, Run, Ticket, refresh_at};
 use crate::clock;
@@ -217,6 +217,7 @@ impl Ticket {
                     self.commit(run, draft);
                 }
                 self.counters.redis_hits.fetch_add(1, Relaxed);
+                watch::hit(self.site, "redis");
                 run.end(Outcome::Loaded(content.clone()));
                 Some(Begun::Content(content))
             }

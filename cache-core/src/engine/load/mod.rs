@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::site::Site;
-use super::{Core, Tier};
+use super::{Core, Tier, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Value};
 use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
@@ -181,11 +183,7 @@ impl Ticket {
 
     fn count_stale(&self) {
         self.counters.stale_served.fetch_add(1, Relaxed);
-        tracing::debug!(
-            function = self.site.map(|site| site.path),
-            stale = true,
-            "a value past its TTL is served"
-        );
+        watch::stale(self.site);
     }
 
     /// Finds out how the call goes on. The first of several gets to run its function.
@@ -228,7 +226,7 @@ impl Ticket {
             // The leader in whose place this one came may have ended after all.
             if let Some(outcome) = run.flight.outcome() {
                 core.release(&run.flight);
-                return self.follow(outcome);
+                return self.follow(outcome, None);
             }
         } else {
             run.generations = core.standing(&names, true);
@@ -243,6 +241,7 @@ impl Ticket {
     fn serve_early(&mut self, older: Older, lead: Lead) -> Begun {
         lead.flight().offer(older.content.clone(), older.until);
         self.count_stale();
+        watch::refresh(self.site);
         self.lead = Some(Reserved {
             core: Arc::clone(&self.core),
             lead: Some(lead),
@@ -265,6 +264,7 @@ impl Ticket {
                         Some(Some(content)) => {
                             self.link();
                             self.counters.hit(crate::stats::LaneLease::SHARED);
+                            watch::hit(self.site, "memory");
                             return Err(Begun::Content(content));
                         }
                         Some(None) => fresh_wanted = false,
@@ -282,10 +282,11 @@ impl Ticket {
                     }
                     let Some(waiter) = &waiting.waiter else { continue };
                     let takes_older = self.window() > 0;
+                    let began = Instant::now();
                     match waiter.wait(core.config.lease, takes_older).await {
                         Ok(outcome) => {
                             self.counters.misses.fetch_add(1, Relaxed);
-                            return Err(self.follow(outcome));
+                            return Err(self.follow(outcome, Some(began.elapsed())));
                         }
                         Err(lead) => return Ok(lead),
                     }
@@ -295,15 +296,17 @@ impl Ticket {
     }
 
     /// What another call's run means for this one.
-    fn follow(&self, outcome: Outcome) -> Begun {
+    fn follow(&self, outcome: Outcome, waited: Option<Duration>) -> Begun {
         match outcome {
             Outcome::Loaded(content) => {
                 self.counters.coalesced.fetch_add(1, Relaxed);
+                watch::coalesced(self.site, waited);
                 Begun::Content(content)
             }
             Outcome::Stale(content) if self.window() > 0 => self.serve_stale(content),
             Outcome::Failed(error) => {
                 self.counters.coalesced.fetch_add(1, Relaxed);
+                watch::coalesced(self.site, waited);
                 Begun::Failed(error)
             }
             // An older value is for those who take one.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::Keep;
+use super::super::{Keep, watch};
 use super::run::Older;
 use super::{Loaded, Run, Ticket, part_of};
 use crate::clock;
@@ -37,7 +37,14 @@ impl Ticket {
 
     async fn settle(&self, mut run: Run, loaded: Loaded, started: Instant) -> Option<Content> {
         let counters = &self.counters;
-        counters.loaded(started.elapsed());
+        let took = started.elapsed();
+        counters.loaded(took);
+        let outcome = match &loaded {
+            Loaded::Value { .. } => "loaded",
+            Loaded::Absent => "absent",
+            Loaded::Failed(_) => "failed",
+        };
+        watch::loaded(self.site, self.tier(), outcome, took, self.background);
         let (content, ttl, size) = match loaded {
             Loaded::Failed(shared) => {
                 counters.errors.fetch_add(1, Relaxed);
@@ -193,12 +200,7 @@ impl Ticket {
                 }
                 Err(reason) => {
                     self.counters.errors.fetch_add(1, Relaxed);
-                    tracing::warn!(
-                        function = self.site.map(|site| site.path),
-                        key = self.site.map(|site| site.template),
-                        reason,
-                        "a value cannot be serialised; it is held in memory alone"
-                    );
+                    watch::unwritten(self.site, &reason, self.counters.is_first_unwritten());
                 }
             }
             if remote.is_some() {

@@ -207,12 +207,15 @@ impl<E: Ears> Listening<E> {
             .await
             .ok()?
             .is_ok();
-        channel.proven.store(begun, Ordering::Relaxed);
+        let is_back = channel.proven.swap(begun, Ordering::Relaxed) > 0;
         // Before, so that nothing trusts what was known while messages were missed; and after, for what began before.
         self.ears.upgrade()?.subscribed();
         channel.hears.store(true, Ordering::Release);
         self.ears.upgrade()?.subscribed();
         channel.changed.notify_waiters();
+        if is_back {
+            tracing::info!("the channel of invalidations is back");
+        }
         let beats = Beats::start(channel, nodes, echoes);
         let mut senders = Senders::default();
         let interrupted = async {
