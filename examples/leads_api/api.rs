@@ -28,6 +28,8 @@ pub fn router(app: App) -> Router {
         .route("/popular", get(popular))
         .route("/stats", get(stats))
         .route("/health", get(health))
+        // For those who operate it: a page, and `/cache/metrics` for Prometheus.
+        .nest("/cache", cache_core::axum::router(app.cache.clone()))
         .fallback(
             |uri: Uri| async move { ApiError::new(StatusCode::NOT_FOUND, format!("there is no {uri}")) },
         )

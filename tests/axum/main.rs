@@ -1,6 +1,7 @@
 //! Handlers, seen by a real client: whole responses, conditional requests, and the router for operators.
 
 mod client;
+mod dashboard;
 mod http;
 mod manual;
 mod router;
