@@ -130,6 +130,25 @@ test("a cache that fails says so in words", async () => {
   await until(() => p.evaluate(() => document.querySelector("#state-text").textContent.startsWith("no answer")));
 });
 
+test("a breaker that is open and a channel that is lost are told in words", async () => {
+  const { page: p } = await page(open);
+  const node = { address: "redis://a:6379", up: false, version: "7.0.15", latency: null, last_error: "timed out" };
+  const redis = { mode: "single", connected: false, breaker: "open", channel: false, gaps: 3, version: "7.0.15", latency: null,
+    last_error: "timed out", nodes: [node] };
+  const json = { status: "degraded", backend: "tiered", redis, pending_invalidations: 12, entries: 0, memory_bytes: 0, loads_running: 0 };
+  await p.route("**/health", (route) => route.fulfill({ json }));
+  await until(() => p.evaluate(() => document.querySelector("#state-text").textContent === "degraded"));
+  assert.equal(await p.textContent("#state-mark"), "▲");
+  const facts = await p.$$eval("#facts div", (pairs) => pairs.map((pair) => [...pair.children].map((child) => child.textContent)));
+  const told = Object.fromEntries(facts);
+  assert.equal(told.breaker, "open: nobody waits for Redis");
+  assert.equal(told.channel, "lost: copies in memory live shorter");
+  assert.equal(told["pending invalidations"], "12");
+  assert.equal(told["lost messages"], "3");
+  assert.equal(told["redis://a:6379"], "breaker open");
+  assert.equal(told["last error"], "timed out");
+});
+
 test("without a configured token there is nothing to invalidate with", async () => {
   const { page: p } = await page(off);
   assert.ok(await p.isVisible("#invalidate-off"));
@@ -154,6 +173,23 @@ test("with the token a key is invalidated, and with another it is not", async ()
   await p.keyboard.press("Enter");
   await until(() => p.evaluate(() => document.querySelector("#outcome").textContent === "Done."));
   assert.ok(!(await isHit()));
+});
+
+test("a pattern and a tag are invalidated by hand too", async () => {
+  const { page: p, wrong } = await page(open);
+  const isHit = async (id) => (await fetch(`${open}/lead/${id}`)).headers.get("cache-status").includes("hit");
+  await p.fill("#token", "right");
+  for (const [kind, name, said] of [["pattern", "lead:a*", "Done: 2 removed."], ["tag", "city:ab", "Done."]]) {
+    for (const id of ["aa", "ab"]) await fetch(`${open}/lead/${id}`);
+    assert.ok(await isHit("aa") && await isHit("ab"));
+    await p.selectOption("#kind", kind);
+    await p.fill("#name", name);
+    await p.click("button[type=submit]");
+    await until(() => p.evaluate((said) => document.querySelector("#outcome").textContent === said, said));
+    assert.equal(await isHit("aa"), kind === "tag");
+    assert.ok(!(await isHit("ab")));
+  }
+  assert.deepEqual(wrong, []);
 });
 
 test("everything is reached by the keyboard", async () => {
