@@ -29,7 +29,7 @@
 //! They are the names and labels of `/metrics` of the feature `axum`: the path of a function and the template of its key. A
 //! key is never a label, so there are as many series as functions. `(manager)` stands for calls on the manager itself.
 //!
-//! A hit does not call the facade, which would cost it as much again. It counts as always, and a bridge reads the counters.
+//! A hit does not call the facade, which would cost more than all the rest of it. It counts as always, and a bridge reads the counters.
 //! So does a load: a bridge tells the times of loads in the classes of [`LOAD_BOUNDS`], each load with the mean of its class
 //! since the last time. A histogram with these bounds, and its sum, are as if each load had been told.
 

@@ -7,6 +7,7 @@ use cache_core::{CacheManager, cache_result};
 use tests::{Log, RedisServer, shared, unique_prefix};
 use tracing::Level;
 
+use crate::places::managers;
 use crate::settled::until_async;
 
 #[cache_result(key = "told:{id}", ttl = 60)]
@@ -63,7 +64,7 @@ async fn a_hit_is_told_at_trace_and_a_load_at_debug_as_often_as_they_are_counted
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_runs_inside_of_the_span_of_its_miss() {
+async fn a_function_runs_inside_of_a_span_and_a_hit_has_none() {
     let (log, _listening) = Log::listen(Level::DEBUG);
     let cache = CacheManager::in_memory();
     cache.scope(told(1)).await;
@@ -71,14 +72,16 @@ async fn a_function_runs_inside_of_the_span_of_its_miss() {
     let inside = text.lines().find(|line| line.contains("inside of the function"));
     let inside = inside.expect("a line");
     assert!(
-        inside.contains("cache_miss{") && inside.contains(FUNCTION) && inside.contains(TEMPLATE),
+        inside.contains("cache_load{") && inside.contains(FUNCTION) && inside.contains(TEMPLATE),
         "{inside}"
     );
     assert!(inside.contains("background=false"), "{inside}");
     let close = text.lines().filter(|line| line.contains("close time.busy"));
     assert_eq!(close.count(), 1, "{text}");
-    // A hit has no span.
     cache.scope(told(1)).await;
+    cache.set("direct:1", &1).await.expect("a value");
+    let fetched = cache.get_or_fetch("direct:1", || async { Ok::<_, ()>(2) });
+    assert_eq!(fetched.await, Ok(1));
     assert_eq!(log.take(), "");
 }
 
@@ -148,10 +151,9 @@ async fn a_stale_value_and_its_refresh_in_the_background_are_told() {
         assert_eq!(with_outcome(&lines, "DEBUG", outcome).len(), 1, "{lines:#?}");
     }
     let load = with_outcome(&lines, "DEBUG", "loaded").pop().expect("a load");
-    assert!(
-        load.ends_with("background=true") && load.contains("background=true}"),
-        "{load}"
-    );
+    assert!(load.ends_with("background=true"), "{load}");
+    let of_span = |line: &&String| line.contains("cache_load{") && line.contains("background=true}");
+    assert!(lines.iter().any(|line| of_span(&line)), "{lines:#?}");
 
     FAILS.store(true, SeqCst);
     tokio::time::advance(Duration::from_secs(100)).await;
@@ -269,4 +271,31 @@ async fn an_entry_that_does_not_decode_is_told_without_what_is_in_it() {
         "{text}"
     );
     assert!(!text.contains("ann"), "{text}");
+}
+
+#[tokio::test]
+async fn an_invalidation_is_told_by_its_kind_and_count() {
+    for cache in managers().await {
+        for key in ["told:ann@example.com", "told:ben@example.com"] {
+            cache
+                .set(key, &1)
+                .tags(["ann@example.com"])
+                .await
+                .expect("a value");
+        }
+        let (log, _listening) = Log::listen(Level::DEBUG);
+        cache.delete("told:ann@example.com").await;
+        cache.invalidate("told:*@example.com").await;
+        cache.invalidate_tag("ann@example.com").await;
+        let lines = log.take_with(&["something was invalidated"]);
+        for (line, kind) in lines.iter().zip(["key", "pattern", "tag"]) {
+            assert!(
+                line.contains(&format!("kind=\"{kind}\"")) && line.contains("told=true"),
+                "{line}"
+            );
+            assert!(kind == "tag" || line.contains("removed=1"), "{line}");
+        }
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains("ann")), "{lines:#?}");
+    }
 }

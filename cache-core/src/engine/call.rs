@@ -190,8 +190,6 @@ pub struct Miss<S: Shape, H> {
     served: Option<S::Ret>,
     /// What a caller gets whose time is up.
     timed_out: Option<fn(SharedError) -> S::Ret>,
-    /// What `tracing` sees of it, while somebody listens.
-    span: Option<Box<tracing::Span>>,
     types: PhantomData<fn() -> H>,
 }
 
@@ -219,7 +217,6 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
             ret: None,
             served: None,
             timed_out: None,
-            span: None,
             types: PhantomData,
         }
     }
@@ -316,30 +313,9 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         .await;
     }
 
-    /// One step, inside of the span of the call.
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        load: &mut dyn FnMut(&mut Context<'_>) -> Poll<S::Ret>,
-        verdict: &dyn Fn(&S::Value) -> Verdict,
-    ) -> Poll<Step<S::Ret>> {
-        if let Call::Start(ticket) = &self.call {
-            // What goes on after its caller was served has another one.
-            self.span = watch::miss(ticket.site, ticket.background);
-        }
-        match self.span.take() {
-            None => self.step(context, load, verdict),
-            Some(span) => {
-                let step = span.in_scope(|| self.step(context, load, verdict));
-                self.span = Some(span);
-                step
-            }
-        }
-    }
-
     /// One step. The function is polled through a pointer, so that this is compiled once for a type and not for each
     /// function.
-    fn step(
+    fn poll(
         &mut self,
         context: &mut Context<'_>,
         load: &mut dyn FnMut(&mut Context<'_>) -> Poll<S::Ret>,
@@ -361,17 +337,20 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                 },
                 Call::Run(running) => {
                     let mut output = None;
-                    let polled = running.run.poll(context, &mut |context| match load(context) {
+                    let Running { run, span, .. } = running.as_mut();
+                    let inside = span.enter();
+                    let polled = run.poll(context, &mut |context| match load(context) {
                         Poll::Ready(ret) => {
                             output = Some(ret);
                             Poll::Ready(())
                         }
                         Poll::Pending => Poll::Pending,
                     });
+                    drop(inside);
                     if let (Poll::Ready(()), Some(ret)) = (polled, output) {
-                        running.run.judged = true;
+                        run.judged = true;
                         let loaded = loaded::<S, H>(&ret, verdict);
-                        running.run.judged = false;
+                        run.judged = false;
                         self.finish(ret, loaded);
                         None
                     } else {
@@ -418,6 +397,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
             Begun::Nothing => return Some(Step::Over),
         };
         self.call = Call::Run(Box::new(Running {
+            span: watch::run(ticket.site, ticket.background),
             ticket,
             run,
             started: Instant::now(),
@@ -429,7 +409,9 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     fn finish(&mut self, ret: S::Ret, loaded: Loaded) {
         self.ret = Some(ret);
         if let Call::Run(running) = std::mem::replace(&mut self.call, Call::Bypass) {
-            let Running { ticket, run, started } = *running;
+            let Running {
+                ticket, run, started, ..
+            } = *running;
             self.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));
         }
     }
@@ -540,6 +522,7 @@ struct Running {
     ticket: Box<Ticket>,
     run: Box<Run>,
     started: Instant,
+    span: tracing::Span,
 }
 
 async fn begin(mut ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {

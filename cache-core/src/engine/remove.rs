@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::Core;
 use super::pending::Waiting;
+use super::{Core, watch};
 use crate::generations::fresh_nonce;
 use crate::remote::{Budget, News, Remote, Unavailable};
 use crate::{clock, glob};
@@ -27,6 +27,18 @@ pub(crate) enum Name {
 impl Name {
     pub(crate) fn tag(tag: &str) -> Self {
         Self::Generation(generation::of_tag(tag), fresh_nonce())
+    }
+
+    /// What a log may have of it: it may itself be made of an argument.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "key",
+            Self::Pattern(_) => "pattern",
+            Self::Generation(name, _) if name.starts_with("%tag:") => "tag",
+            Self::Generation(name, _) if name.starts_with("%ns:") => "namespace",
+            Self::Generation(..) => "function",
+            Self::All => "everything",
+        }
     }
 
     /// What a pattern of an attribute matches: one key, a namespace, or what the shared tier has to look for.
@@ -150,6 +162,7 @@ impl Core {
             _ => self.forget(&name),
         };
         let Some(remote) = &self.remote else {
+            watch::invalidated(name.kind(), local.len() as u64, true);
             return local.len() as u64;
         };
         let mut alone: HashSet<String> = local.into_iter().collect();
@@ -171,12 +184,14 @@ impl Core {
             Name::Generation(..) => {}
             _ => drop(self.forget(&name)),
         }
-        match remote {
+        let removed = match remote {
             // A store does not tell which keys it had, and most are in both tiers.
             Remote::Store(_) => removed.max(alone.len() as u64),
             #[cfg(feature = "redis")]
             Remote::Redis(_) => removed + alone.len() as u64,
-        }
+        };
+        watch::invalidated(name.kind(), removed, told);
+        removed
     }
 
     /// Invalidates several keys with one command.

@@ -50,18 +50,14 @@ fn tell_hit(site: Option<&'static Site>, tier: &'static str) {
     );
 }
 
-/// All that happens to a miss, the run of its function too. Nothing where nobody listens.
-pub(crate) fn miss(site: Option<&'static Site>, background: bool) -> Option<Box<Span>> {
-    if !is_heard(Level::DEBUG) {
-        return None;
-    }
-    let span = tracing::debug_span!(
-        "cache_miss",
+/// What a run of the function is inside of.
+pub(crate) fn run(site: Option<&'static Site>, background: bool) -> Span {
+    tracing::debug_span!(
+        "cache_load",
         function = path(site),
         template = template(site),
         background
-    );
-    (!span.is_disabled()).then(|| Box::new(span))
+    )
 }
 
 /// What came of a run of the function. `tier` is where its values go.
@@ -147,4 +143,9 @@ pub(crate) fn unwritten(site: Option<&'static Site>, reason: &str, is_first: boo
     } else {
         tracing::debug!(function, template, reason, "a value cannot be serialised");
     }
+}
+
+/// Something was invalidated. `told` is whether the shared tier knows of it already.
+pub(crate) fn invalidated(kind: &'static str, removed: u64, told: bool) {
+    tracing::debug!(kind, removed, told, "something was invalidated");
 }
