@@ -2,6 +2,7 @@
 //!
 //! It caches in memory. With `REDIS_URL` set the same code caches in memory and in Redis.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,12 @@ async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> {
 #[invalidate_cache(get_lead(lead_id))]
 async fn rename_lead(db: &Db, lead_id: u64, name: &str) -> Result<(), DbError> {
     db.rename(lead_id, name).await
+}
+
+/// Each element has an entry of its own; the function is called with those that are missing.
+#[cache_result(key = "name:{id}", each = id in ids, skip(db))]
+async fn names(db: &Db, ids: &[u64]) -> Result<HashMap<u64, String>, DbError> {
+    db.names(ids).await
 }
 
 /// Any function can have a key and a TTL of its own.
@@ -62,6 +69,10 @@ async fn main() -> anyhow::Result<()> {
 
     println!("\nA thousand callers of one lead that is not cached share one run, and all of them get it:");
     show(&db, "1000 x get_lead(7)", many_callers(&db, 7)).await;
+
+    println!("\nOf many at once, the database is asked for those that are missing, here 3 and 4:");
+    show(&db, "names(&[1, 2])", names(&db, &[1, 2])).await;
+    show(&db, "names(&[1, 2, 3, 4])", names(&db, &[1, 2, 3, 4])).await;
 
     println!("\nAn entry is fresh for its TTL, here 300 ms:");
     show(&db, "exchange_rate(\"EUR\")", exchange_rate(&db, "EUR")).await;
@@ -149,6 +160,11 @@ impl Db {
             _ => "Ada".to_owned(),
         };
         Ok((id < 100).then_some(Lead { id, name }))
+    }
+
+    async fn names(&self, ids: &[u64]) -> Result<HashMap<u64, String>, DbError> {
+        self.work().await;
+        Ok(ids.iter().map(|id| (*id, format!("Ada {id}"))).collect())
     }
 
     async fn rename(&self, id: u64, name: &str) -> Result<(), DbError> {

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
         "axum",
         "bound",
         "catalogue",
+        "each",
         "handle",
         "manager",
         "metrics",

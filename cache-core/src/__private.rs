@@ -20,6 +20,7 @@ pub use inventory;
 
 #[cfg(feature = "axum")]
 pub use crate::axum::answers;
+pub use crate::each::{Each, Said, each};
 pub use crate::engine::call::{Miss, Mode};
 pub use crate::engine::held::{Holds, Otherwise, Probe};
 pub use crate::engine::info::{FunctionInfo, TargetInfo};

@@ -20,11 +20,15 @@
 //! | `Responds` | what a function returns | `#[cache_response]` |
 //! | [`Background`] | arguments and what a function returns | `stale_while_revalidate`, `refresh_ahead`, `soft_timeout` |
 //! | [`Manager`] | an expression | `manager` |
+//! | [`Batch`] | what a function returns | `each` |
+//! | [`Repeated`] | the other arguments | `each` |
 //! | [`HasEntry`] | methods | `entry!` |
 //! | [`Cached`] | methods among the targets | `#[invalidate_cache]` |
 
 // Most are asked for through a method of their own: of any other function rustc explains where its bound stands.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -174,6 +178,111 @@ pub fn taken_along<T: Background>(_: &T) {}
 
 /// Asks what is returned for [`Background`].
 pub fn brought_back<T: Background>(_: PhantomData<T>) {}
+
+/// Has a value for each of several elements: a `HashMap`, or a `Result` of one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not tell the values of elements of type `{K}` apart",
+    label = "expected a `HashMap` with keys of type `{K}`, or a `Result` of one",
+    note = "with `each` a function returns `HashMap<{K}, V>` or `Result<HashMap<{K}, V>, E>`"
+)]
+pub trait Batch<K>: Sized {
+    /// The value of one element.
+    type Value;
+    /// What a call for one element would return: an `Option` of its value, in a `Result` where there is one.
+    type Element;
+    #[doc(hidden)]
+    type Map;
+    #[doc(hidden)]
+    fn with_room(elements: usize) -> Self::Map;
+    #[doc(hidden)]
+    fn has(map: &Self::Map, element: &K) -> bool;
+    /// Takes what is known of an element; an error is that of the whole.
+    #[doc(hidden)]
+    fn put(map: &mut Self::Map, element: K, value: Self::Element) -> Result<(), Self>;
+    #[doc(hidden)]
+    fn take(map: &mut Self::Map, element: &K) -> Self::Element;
+    #[doc(hidden)]
+    fn whole(map: Self::Map) -> Self;
+    /// The values, or what each of the elements has of the error.
+    #[doc(hidden)]
+    fn open(self) -> Result<Self::Map, Self::Element>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Eq + Hash, V, S: BuildHasher + Default> Batch<K> for HashMap<K, V, S> {
+    type Value = V;
+    type Element = Option<V>;
+    type Map = Self;
+    fn with_room(elements: usize) -> Self {
+        Self::with_capacity_and_hasher(elements, S::default())
+    }
+    fn has(map: &Self, element: &K) -> bool {
+        map.contains_key(element)
+    }
+    fn put(map: &mut Self, element: K, value: Option<V>) -> Result<(), Self> {
+        if let Some(value) = value {
+            map.insert(element, value);
+        }
+        Ok(())
+    }
+    fn take(map: &mut Self, element: &K) -> Option<V> {
+        map.remove(element)
+    }
+    fn whole(map: Self) -> Self {
+        map
+    }
+    fn open(self) -> Result<Self, Option<V>> {
+        Ok(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Eq + Hash, V, S: BuildHasher + Default, E> Batch<K> for Result<HashMap<K, V, S>, E> {
+    type Value = V;
+    type Element = Result<Option<V>, E>;
+    type Map = HashMap<K, V, S>;
+    fn with_room(elements: usize) -> Self::Map {
+        HashMap::with_room(elements)
+    }
+    fn has(map: &Self::Map, element: &K) -> bool {
+        map.contains_key(element)
+    }
+    fn put(map: &mut Self::Map, element: K, value: Result<Option<V>, E>) -> Result<(), Self> {
+        if let Some(value) = value.map_err(Err)? {
+            map.insert(element, value);
+        }
+        Ok(())
+    }
+    fn take(map: &mut Self::Map, element: &K) -> Result<Option<V>, E> {
+        Ok(map.remove(element))
+    }
+    fn whole(map: Self::Map) -> Self {
+        Ok(map)
+    }
+    fn open(self) -> Result<Self::Map, Result<Option<V>, E>> {
+        self.map_err(Err)
+    }
+}
+
+/// Can be given to a body more than once: `Clone`, as references are.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be given to the body more than once",
+    label = "this is not `Clone`",
+    note = "with `each` a call may run its body again, for elements that another call gave up",
+    note = "take it by reference, or in an `Arc`"
+)]
+pub trait Repeated {
+    #[doc(hidden)]
+    #[must_use]
+    fn repeated(&self) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Repeated for T {
+    fn repeated(&self) -> Self {
+        self.clone()
+    }
+}
 
 // Of one type for all functions, so that what a body lacks is told of this function and not of what runs it.
 /// A function that goes on after its caller has its value.

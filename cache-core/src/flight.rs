@@ -263,18 +263,25 @@ thread_local! {
     static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Running;
+/// One poll of a function, and how many were around it.
+struct Running {
+    before: usize,
+}
 
 impl Running {
-    fn enter(flight: &Arc<Flight>) -> Self {
-        RUNNING.with(|running| running.borrow_mut().push(Arc::as_ptr(flight) as usize));
-        Self
+    fn enter(leads: &[&mut Lead]) -> Self {
+        RUNNING.with(|running| {
+            let mut running = running.borrow_mut();
+            let before = running.len();
+            running.extend(leads.iter().map(|lead| Arc::as_ptr(&lead.flight) as usize));
+            Self { before }
+        })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        RUNNING.with(|running| running.borrow_mut().pop());
+        RUNNING.with(|running| running.borrow_mut().truncate(self.before));
     }
 }
 
@@ -299,18 +306,22 @@ impl Lead {
         self.token
     }
 
-    /// Polls the function of this caller. A panic in it is passed on to those who wait, and then to the caller.
+    /// Polls the function of this caller, which loads the keys of all these leads. A panic in it is passed on to those who wait,
+    /// and then to the caller.
     pub(crate) fn poll(
-        &mut self,
+        leads: &mut [&mut Self],
         context: &mut Context<'_>,
         poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<()> {
-        self.flight.is_polled();
-        let running = Running::enter(&self.flight);
+        leads.iter().for_each(|lead| lead.flight.is_polled());
+        let running = Running::enter(leads);
         let polled = catch_unwind(AssertUnwindSafe(|| poll(context)));
         drop(running);
         polled.unwrap_or_else(|panic| {
-            self.end(Outcome::Panicked(message_of(panic.as_ref())));
+            let message = message_of(panic.as_ref());
+            for lead in leads {
+                lead.end(Outcome::Panicked(Arc::clone(&message)));
+            }
             resume_unwind(panic)
         })
     }

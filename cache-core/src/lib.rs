@@ -27,6 +27,7 @@ mod clock;
 mod codec;
 mod config;
 mod domain;
+mod each;
 mod engine;
 mod entry;
 mod error;

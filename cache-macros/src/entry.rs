@@ -45,12 +45,14 @@ fn expanded(attribute: CachedAttribute, options: TokenStream, function: Function
     let mut errors = Errors::default();
     let options = attr::parse_cached(attribute, options, &mut errors);
     let krate = CratePath::new(options.krate.get());
-    let bindings = function.bindings();
+    let mut bindings = function.bindings();
+    let each = check::each(&options, &function, &mut bindings, &mut errors);
     let cached = Cached {
         attribute,
         options,
         function,
         bindings,
+        each,
         krate,
     };
     let plan = check::cached(&cached, &mut errors);

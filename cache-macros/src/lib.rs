@@ -91,6 +91,7 @@ macro_rules! expanded {
 /// | `key_type` | string | the namespace when there is no `key`: `{key_type}:{arg}:{arg}`; without either it is the path of the function, `crate.module.function`, and of a method `crate.module.Type.method` |
 /// | `key_fn` | closure or path | computes what follows `{key_type}:`, from references to the arguments that are not skipped, `self` included |
 /// | `skip(a, b)` | names | not part of the key |
+/// | `each` | `id in ids` | each element of the argument `ids` has an entry of its own, see below |
 /// | `ttl` | seconds, `"90s"` `"30m"` `"2h5m"` `"1d"` `"500ms"`, or an expression of type `Duration` | how long an entry is fresh; else the namespace's TTL from the environment |
 /// | `stale_if_error` | seconds or text as for `ttl` | how long past its TTL an entry is served when the function fails |
 /// | `stale_while_revalidate` | seconds or text | how long past its TTL an entry is served at once, while one load in the background refreshes it |
@@ -116,6 +117,28 @@ macro_rules! expanded {
 /// #[cache_result("analytics", |metric| metric.to_owned(), ttl = 1800)]
 /// async fn metric(metric: &str) -> Result<f64, DbError> { .. }
 /// ```
+///
+/// # Many at once
+///
+/// With `each = id in ids` each element of the argument `ids`, a `Vec` or a slice, has an entry of its own; `{id}` is the element
+/// in the key and the tags. The body is called with those that are missing, once each and in the order asked, and returns a
+/// `HashMap` from element to value, or a `Result` of one.
+///
+/// ```ignore
+/// #[cache_result(key = "user:{tenant}:{id}", skip(db), each = id in ids)]
+/// async fn load_users(db: &Db, tenant: u64, ids: Vec<Uuid>) -> Result<HashMap<Uuid, User>, DbError> { .. }
+/// ```
+///
+/// An element that the body does not return is not in the result either, and asked for again, unless `none_ttl` says for how long
+/// it is known not to be there. What the body returns beyond what it was asked for is left out. When it fails, the call fails,
+/// whatever was found for other elements; with `stale_if_error` older values are served if all that failed have one.
+///
+/// `cache_if`, `ttl_from`, `ttl` and `tags` are about one element, `bypass`, `refresh` and `manager` about a call. The body may run
+/// again in one call, for elements that another call was loading and gave up, so the other arguments are `Clone`, as references
+/// are. Options under which it would run without its caller, and `hard_timeout`, do not go with `each`.
+///
+/// The functions of the handle take one element, but for `refresh` and `uncached`, which take what the function takes. A target is
+/// one element too: `load_users(tenant, id)`. Behind an alias that hides the map there is no `peek` and no `put`.
 ///
 /// # In the background
 ///

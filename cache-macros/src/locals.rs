@@ -83,6 +83,7 @@ fn bind(literal: &LitStr, flavor: Flavor, bindings: &mut Vec<Binding>) {
             cfgs: Vec::new(),
             is_plain: false,
             is_of_url: false,
+            is_element: false,
             is_state: false,
         }));
     }

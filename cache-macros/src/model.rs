@@ -5,11 +5,11 @@
 //! still be looked up or could be refused.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::{Expr, ExprPath, Member};
+use syn::{Expr, ExprPath, Member, Type};
 
 use crate::attr::{CachedAttribute, CachedOptions, InvalidateOptions, MethodOwner};
 use crate::crate_path::CratePath;
-use crate::signature::{Binding, Function};
+use crate::signature::{Binding, Function, generic_types, last_segment, name_in, value_of};
 use crate::template::Filter;
 
 /// A function with an attribute that caches.
@@ -17,15 +17,59 @@ pub(crate) struct Cached {
     pub(crate) attribute: CachedAttribute,
     pub(crate) options: CachedOptions,
     pub(crate) function: Function,
+    /// The arguments that the key is made of; where there is `each`, the element is in the place of the argument that has it.
     pub(crate) bindings: Vec<Binding>,
+    pub(crate) each: Option<Each>,
     pub(crate) krate: CratePath,
 }
 
+/// What `each` says, with its names resolved.
+pub(crate) struct Each {
+    /// The argument that has the elements.
+    pub(crate) argument: Binding,
+    pub(crate) form: Elements,
+}
+
+/// How the elements are given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elements {
+    Vec,
+    Slice,
+}
+
 impl Cached {
+    /// The element that the key is made of, where there is `each`.
+    pub(crate) fn element(&self) -> Option<&Binding> {
+        self.bindings.iter().find(|binding| binding.is_element)
+    }
+
+    /// The type of what is stored, without what is around it, as far as the signature shows it.
+    pub(crate) fn value_type(&self) -> Option<&Type> {
+        let whole = self.function.value_type()?;
+        if self.each.is_none() {
+            return Some(whole);
+        }
+        value_in_map(whole).map(value_of)
+    }
+
+    /// Where what rustc finds about the stored value is shown.
+    pub(crate) fn value_span(&self) -> Span {
+        match self.value_type().filter(|_| self.each.is_some()) {
+            Some(value) => name_in(value),
+            None => self.function.value_span(),
+        }
+    }
+
     /// What the handle is called.
     pub(crate) fn handle_name(&self) -> &Ident {
         self.options.handle.get().unwrap_or_else(|| self.function.name())
     }
+}
+
+/// `V` of `HashMap<K, V>`.
+pub(crate) fn value_in_map(ty: &Type) -> Option<&Type> {
+    let map = last_segment(Some(ty)).filter(|segment| segment.ident == "HashMap")?;
+    generic_types(map)?.get(1).copied()
 }
 
 /// A function with `#[invalidate_cache]`, or what stands for the code around an `invalidate!`.

@@ -52,6 +52,8 @@ pub(crate) struct Binding {
     pub(crate) is_state: bool,
     /// Of an extractor that takes it from the URL.
     pub(crate) is_of_url: bool,
+    /// What `each` calls an element of an argument, in the place of that argument.
+    pub(crate) is_element: bool,
 }
 
 impl Binding {
@@ -263,6 +265,7 @@ fn bind(pattern: &Pat, ty: Option<&Type>, bindings: &mut Vec<Binding>) {
                     is_plain: false,
                     is_state: false,
                     is_of_url: false,
+                    is_element: false,
                 });
             }
             if let Some((_, inner)) = &ident.subpat {
@@ -344,7 +347,7 @@ fn wrapped_type<'a>(pattern: &syn::Path, ty: &'a Type) -> Option<&'a Type> {
 }
 
 /// The type arguments of a path segment, if it has arguments and all are types.
-fn generic_types(segment: &syn::PathSegment) -> Option<Vec<&Type>> {
+pub(crate) fn generic_types(segment: &syn::PathSegment) -> Option<Vec<&Type>> {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
         return None;
     };

@@ -59,6 +59,25 @@ async fn ahead(id: u64) -> Result<String, Broken> {
     load(&format!("ahead:{id}")).await
 }
 
+#[cache_result(key = "batch:{id}", ttl = "1h", each = id in ids)]
+async fn batch(ids: Vec<u64>) -> Result<HashMap<u64, String>, Broken> {
+    let asked: Vec<String> = ids.iter().map(u64::to_string).collect();
+    let value = load(&asked.join(",")).await?;
+    Ok(ids.into_iter().map(|id| (id, value.clone())).collect())
+}
+
+/// `1,2,3` as `1=a1 2=a1 3=a1`.
+async fn many(ids: &str) -> String {
+    match batch(ids.split(',').map(number).collect()).await {
+        Ok(found) => {
+            let mut found: Vec<String> = found.iter().map(|(id, value)| format!("{id}={value}")).collect();
+            found.sort();
+            found.join(" ")
+        }
+        Err(Broken(run)) => format!("error {run}"),
+    }
+}
+
 #[invalidate_cache(item(id))]
 async fn change_one(id: u64) {
     let _ = id;
@@ -125,6 +144,7 @@ async fn obey(order: String) -> String {
         ["early", id] => return told(early(number(id)).await),
         ["ahead", id] => return told(ahead(number(id)).await),
         ["calls", count, id] => return calls(number(count) as usize, number(id)).await,
+        ["batch", ids] => return many(ids).await,
         ["fetch", ..] => return fetch(&cache, &words[1..]).await,
         // Polls a call until its load has begun, and not again until `poll`.
         ["stick", id] => {

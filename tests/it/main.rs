@@ -9,6 +9,7 @@ mod clocks;
 mod cluster;
 mod coherence;
 mod commands;
+mod each;
 mod environment;
 mod facade;
 mod flights;

@@ -204,6 +204,7 @@ fn options(row: &FunctionInfo) -> String {
     let version = (row.version() > 0).then(|| row.version().to_string());
     let part = |part: Option<f64>| part.map(|part| part.to_string());
     let all = [
+        ("each", row.each().map(str::to_owned)),
         ("tier", tier),
         ("version", version),
         ("none_ttl", row.none_ttl().map(duration)),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
 use super::shape::{Coded, Seen, Shape, Share};
 use super::site::Site;
-use super::{current, forced, watch};
+use super::{Core, current, forced, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Encoded, Value};
 use crate::config::duration::millis;
@@ -54,7 +54,7 @@ pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     render: &dyn Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
     // Most hits are found by the bytes of the arguments; only what is not needs its key as text.
-    if let Some(value) = by_arguments(site, manager, mode, arguments)
+    if let Some(value) = by_arguments(site, manager.map(|manager| &manager.core), mode, arguments)
         && let Ok(value) = value.downcast::<S::Stored>()
     {
         return Ok(S::give(value));
@@ -71,7 +71,8 @@ fn further<S: Shape, C: Coded, H: Share<S::Ret>>(
     arguments: &KeyWriter,
     render: &dyn Fn(&mut KeyWriter),
 ) -> Result<S::Ret, Miss<S, H>> {
-    let (ticket, content) = by_text(site, C::codec, manager, mode, arguments, render);
+    let given = manager.map(|manager| &manager.core);
+    let (ticket, content) = by_text(site, C::codec, given, mode, arguments, render);
     let Some(content) = content else {
         return Err(Miss::new(ticket));
     };
@@ -88,16 +89,16 @@ fn further<S: Shape, C: Coded, H: Share<S::Ret>>(
 }
 
 /// The value of a hit, found the short way.
-fn by_arguments(
+pub(crate) fn by_arguments(
     site: &'static Site,
-    manager: Option<&CacheManager>,
+    given: Option<&Arc<Core>>,
     mode: Mode,
     arguments: &KeyWriter,
 ) -> Option<Value> {
     let arguments = arguments
         .short()
         .filter(|_| mode == Mode::Use && !forced::any())?;
-    let found = current::with(manager.map(|manager| &manager.core), |core, lane| {
+    let found = current::with(given, |core, lane| {
         if !core.serves(site.tier) {
             return None;
         }
@@ -117,16 +118,16 @@ fn by_arguments(
 /// Looks a call up by the text of its key: a ticket to load it with, or what was found. Neither of them, when the call
 /// passes the cache by.
 #[cold]
-fn by_text(
+pub(crate) fn by_text(
     site: &'static Site,
     codec: fn() -> Option<Codec>,
-    manager: Option<&CacheManager>,
+    given: Option<&Arc<Core>>,
     mode: Mode,
     arguments: &KeyWriter,
     render: &dyn Fn(&mut KeyWriter),
 ) -> (Option<Box<Ticket>>, Option<Content>) {
     let mode = forced::take(site, mode);
-    let core = current::with(manager.map(|manager| &manager.core), |core, _| Arc::clone(core));
+    let core = current::with(given, |core, _| Arc::clone(core));
     if !core.is_on() || mode == Mode::Bypass {
         return (None, None);
     }
@@ -532,7 +533,7 @@ async fn begin(mut ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {
 
 /// What a call does about time: signs of life, and the bounds on its caller's wait.
 #[derive(Default)]
-struct Patience {
+pub(crate) struct Patience {
     /// Until when the caller waits for something fresh.
     soft: Option<tokio::time::Instant>,
     /// Until when it waits at all.
@@ -544,7 +545,7 @@ struct Patience {
 }
 
 /// What it is time for.
-enum Due {
+pub(crate) enum Due {
     Nothing,
     /// The load is polled, so that those who wait see that it is alive.
     Sign,
@@ -583,7 +584,7 @@ impl Patience {
 
     /// Has the task woken when the next thing is due, and tells what is. With a lease, the function runs, and is polled often
     /// enough for that.
-    fn wait(&mut self, context: &mut Context<'_>, lease: Option<Duration>) -> Due {
+    pub(crate) fn wait(&mut self, context: &mut Context<'_>, lease: Option<Duration>) -> Due {
         // Without a runtime there is no timer.
         if tokio::runtime::Handle::try_current().is_err() {
             return Due::Nothing;
@@ -630,7 +631,11 @@ impl Patience {
     }
 }
 
-fn loaded<S: Shape, H: Share<S::Ret>>(ret: &S::Ret, verdict: &dyn Fn(&S::Value) -> Verdict) -> Loaded {
+/// What the caller's run of the function gave, with what its closures say about the value.
+pub(crate) fn loaded<S: Shape, H: Share<S::Ret>>(
+    ret: &S::Ret,
+    verdict: &dyn Fn(&S::Value) -> Verdict,
+) -> Loaded {
     match S::see(ret) {
         Seen::Value(value) => {
             let verdict = verdict(value);
@@ -649,7 +654,7 @@ fn loaded<S: Shape, H: Share<S::Ret>>(ret: &S::Ret, verdict: &dyn Fn(&S::Value) 
 }
 
 /// A result from what is stored, if that is of the right type.
-fn give<S: Shape>(content: Content, codec: Option<Codec>) -> Option<S::Ret> {
+pub(crate) fn give<S: Shape>(content: Content, codec: Option<Codec>) -> Option<S::Ret> {
     match value_of(content, codec, TypeId::of::<S::Stored>())? {
         Some(value) => value.downcast::<S::Stored>().ok().map(S::give),
         None => S::absent(),

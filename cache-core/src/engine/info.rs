@@ -60,6 +60,8 @@ pub struct FunctionInfo {
     pub(crate) template: &'static str,
     location: &'static Location<'static>,
     value: &'static str,
+    /// `id in ids`; empty for a function whose calls have one entry each.
+    each: &'static str,
     tags: &'static [&'static str],
     targets: &'static [TargetInfo],
 }
@@ -195,6 +197,12 @@ impl FunctionInfo {
         self.tags
     }
 
+    /// How the elements are called that have an entry each, and which argument has them, as the attribute writes it: `id in
+    /// ids`. Nothing for a function whose calls have one entry each.
+    pub fn each(&self) -> Option<&'static str> {
+        (!self.each.is_empty()).then_some(self.each)
+    }
+
     /// The type of the value that is stored, as the signature writes it; empty for an invalidator.
     pub fn value(&self) -> &'static str {
         self.value
@@ -308,6 +316,7 @@ impl FunctionInfo {
             template,
             location: Location::caller(),
             value,
+            each: "",
             tags: &[],
             targets: &[],
         }
@@ -345,6 +354,12 @@ impl FunctionInfo {
     /// The last part of the key is a digest of all arguments and of the path.
     pub const fn by_digest(mut self) -> Self {
         self.digests = true;
+        self
+    }
+
+    /// Elements of an argument have an entry each.
+    pub const fn for_each(mut self, each: &'static str) -> Self {
+        self.each = each;
         self
     }
 

@@ -14,6 +14,7 @@ mod pending;
 pub(crate) mod popular;
 pub(crate) mod remove;
 pub(crate) mod shape;
+pub(crate) mod side_by_side;
 pub(crate) mod site;
 pub(crate) mod watch;
 
@@ -84,7 +85,7 @@ pub(crate) struct Fetched {
 }
 
 impl Fetched {
-    const NOTHING: Self = Self {
+    pub(crate) const NOTHING: Self = Self {
         found: Found::Nothing,
         seen: Vec::new(),
         unreadable: false,
@@ -383,7 +384,7 @@ impl Core {
             return fetched;
         }
         let Some(generations) = self
-            .snapshots_of(remote, &stored.generations, wanted.names, budget)
+            .snapshots_of(remote, &stored.generations, wanted, budget)
             .await
         else {
             return fetched;
@@ -454,22 +455,36 @@ impl Core {
         fetched
     }
 
-    /// The snapshots that an entry was stored with, if all of them still stand. `known` are some that it is likely to have.
+    /// The snapshots that an entry was stored with, if all of them still stand.
     async fn snapshots_of(
         &self,
         remote: &Remote,
         stored: &[(String, u64)],
-        known: &[Arc<Generation>],
+        wanted: &Wanted<'_>,
         budget: &mut Budget,
     ) -> Option<Box<[Snapshot]>> {
-        let generations: Vec<Arc<Generation>> = stored
+        let asked: Option<Box<[Snapshot]>> = stored
             .iter()
             .map(|(name, _)| {
-                let known = known.iter().find(|generation| *generation.name == **name);
-                known.map_or_else(|| self.generations.of(name), Arc::clone)
+                let mut asked = wanted.asked.iter();
+                asked.find(|snapshot| *snapshot.generation.name == **name)
             })
+            .map(|found| found.cloned())
             .collect();
-        let current = self.snapshots(Some(remote), &generations, budget).await;
+        let current = match asked {
+            Some(asked) => asked,
+            None => {
+                let generations: Vec<Arc<Generation>> = stored
+                    .iter()
+                    .map(|(name, _)| {
+                        let mut known = wanted.names.iter();
+                        let known = known.find(|generation| *generation.name == **name);
+                        known.map_or_else(|| self.generations.of(name), Arc::clone)
+                    })
+                    .collect();
+                self.snapshots(Some(remote), &generations, budget).await
+            }
+        };
         let stand = current
             .iter()
             .zip(stored)
@@ -626,5 +641,7 @@ pub(crate) struct Wanted<'a> {
     /// The generations that the reader can be invalidated by, that of the function and that of the namespace first; none
     /// for one who takes what there is.
     pub(crate) names: &'a [Arc<Generation>],
+    /// How some of them stand, of which the shared tier was asked for this very read.
+    pub(crate) asked: &'a [Snapshot],
     pub(crate) counters: &'a Arc<Counters>,
 }

@@ -72,6 +72,7 @@ impl CacheManager {
                         codec: Some(codec),
                         version: None,
                         names: &[],
+                        asked: &[],
                         counters,
                     };
                     let fetched = core.decode(remote, key, bytes, &wanted, &mut budget).await;

@@ -163,6 +163,7 @@ impl CacheManager {
                 codec: Some(codec),
                 version: None,
                 names: &[],
+                asked: &[],
                 counters,
             };
             let mut budget = core.budget();
@@ -253,6 +254,7 @@ impl CacheManager {
             codec: None,
             version: None,
             names: &[],
+            asked: &[],
             counters: &core.stats.direct,
         };
         match core.fetch(remote, key, &wanted, &mut core.budget()).await.found {

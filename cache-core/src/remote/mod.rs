@@ -54,7 +54,6 @@ impl Budget {
     }
 
     /// What one of several may spend that are done side by side.
-    #[cfg(feature = "redis")]
     pub(crate) fn part(&self) -> Self {
         Self { ..*self }
     }

@@ -12,6 +12,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         "key_type",
         "key_fn",
         "skip",
+        "each",
         "ttl",
         "stale_if_error",
         "stale_while_revalidate",

@@ -26,7 +26,7 @@ pub(crate) use invalidate_cache::{
 };
 pub(crate) use options::{CachedOptions, Tier};
 pub(crate) use slot::Slot;
-pub(crate) use value::{Fixed, Ttl};
+pub(crate) use value::{EachOption, Fixed, Ttl};
 
 use crate::errors::{Errors, Message, list};
 use crate::suggest::nearest;
@@ -91,9 +91,10 @@ pub(crate) fn parse_cached(
         let is_about_key = ["key", "key_type", "key_fn", "id", "skip"]
             .iter()
             .any(|option| name == option);
-        options
-            .named(&name, input, errors)
-            .inspect_err(|_| options.key_is_unclear |= is_about_key)
+        options.named(&name, input, errors).inspect_err(|_| {
+            options.key_is_unclear |= is_about_key;
+            options.each_is_unclear |= name == "each";
+        })
     });
     options
 }

@@ -8,7 +8,7 @@ use syn::parse::ParseStream;
 use syn::{Expr, LitStr, Path};
 
 use super::slot::Slot;
-use super::value::{self, Fixed, Ttl};
+use super::value::{self, EachOption, Fixed, Ttl};
 use super::{fraction, tags};
 use crate::errors::{Errors, Message};
 
@@ -25,12 +25,15 @@ pub(crate) struct CachedOptions {
     /// Whether something could not be read that may have been about the key. Then nothing can be said about what
     /// the key lacks.
     pub(crate) key_is_unclear: bool,
+    /// Whether `each` could not be read, so that it is not known what an element is called.
+    pub(crate) each_is_unclear: bool,
     pub(crate) key: Slot<LitStr>,
     pub(crate) key_type: Slot<LitStr>,
     pub(crate) key_fn: Slot<Expr>,
     pub(crate) id: Slot<Ident>,
     pub(crate) skip: Slot<Vec<Ident>>,
     pub(crate) popular: Slot<Ident>,
+    pub(crate) each: Slot<EachOption>,
     pub(crate) ttl: Slot<Ttl>,
     pub(crate) stale_if_error: Slot<Fixed>,
     pub(crate) stale_while_revalidate: Slot<Fixed>,
@@ -99,6 +102,7 @@ impl CachedOptions {
             "popular" => self
                 .popular
                 .fill(&text, span, value::argument(name, "text", input)?, errors),
+            "each" => self.each.fill(&text, span, value::each(name, input)?, errors),
             "ttl" => self.ttl.fill(&text, span, value::ttl(name, input)?, errors),
             "tags" => self.tags.fill(&text, span, tags::list(name, input)?, errors),
             "cache_if" => {

@@ -55,6 +55,41 @@ pub(super) fn name(name: &Ident, example: &str, input: ParseStream<'_>) -> syn::
     Err(message.on(&value))
 }
 
+/// `each = id in ids`
+pub(crate) struct EachOption {
+    /// What an element is called.
+    pub(crate) element: Ident,
+    /// The argument that has them.
+    pub(crate) argument: Ident,
+}
+
+pub(super) fn each(name: &Ident, input: ParseStream<'_>) -> syn::Result<EachOption> {
+    let example = "id in ids";
+    equals(name, example, input)?;
+    let wrong = |span: Span| {
+        Message::new(format_args!(
+            "`{name}` says what an element is called, and which argument has them"
+        ))
+        .help(format_args!("write `{name} = {example}`"))
+        .into_error(span)
+    };
+    let at = input.span();
+    let element: Ident = input.parse().map_err(|_| wrong(at))?;
+    let at = if input.is_empty() {
+        element.span()
+    } else {
+        input.span()
+    };
+    input.parse::<Token![in]>().map_err(|_| wrong(at))?;
+    let at = if input.is_empty() {
+        element.span()
+    } else {
+        input.span()
+    };
+    let argument: Ident = input.parse().map_err(|_| wrong(at))?;
+    Ok(EachOption { element, argument })
+}
+
 pub(super) fn argument(name: &Ident, example: &str, input: ParseStream<'_>) -> syn::Result<Ident> {
     equals(name, example, input)?;
     if input.peek(Ident::peek_any) {

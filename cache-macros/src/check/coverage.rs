@@ -148,6 +148,22 @@ pub(crate) fn skip_and_key_are_apart(
     }
 }
 
+/// Elements that the key does not tell apart would share one entry.
+pub(crate) fn the_element_counts(cached: &Cached, plan: &KeyPlan, skipped: &Skipped, errors: &mut Errors) {
+    let Some(index) = cached.bindings.iter().position(|binding| binding.is_element) else {
+        return;
+    };
+    if let Some((_, name)) = skipped.arguments.iter().find(|(skipped, _)| *skipped == index) {
+        let message = Message::new(format_args!(
+            "`{name}` is what `each` calls an element, and elements that are skipped would share one entry"
+        ))
+        .help(format_args!("remove `{name}` from `skip`"));
+        if !plan.arguments().contains(&index) {
+            errors.push(message.into_error(name.span()));
+        }
+    }
+}
+
 /// What is neither in the key nor skipped is a mistake.
 pub(crate) fn everything_counts(cached: &Cached, plan: &KeyPlan, skipped: &Skipped, errors: &mut Errors) {
     if let Some(receiver) = cached.function.receiver()
@@ -169,6 +185,16 @@ pub(crate) fn everything_counts(cached: &Cached, plan: &KeyPlan, skipped: &Skipp
 
 fn argument_left_out(cached: &Cached, plan: &KeyPlan, binding: &Binding) -> syn::Error {
     let name = binding.plain_name();
+    if binding.is_element {
+        return Message::new(format_args!(
+            "element `{name}` is not part of the cache key, so all elements would share one entry"
+        ))
+        .help(format_args!(
+            "add it to the template: `\"{}:{{{name}}}\"`",
+            plan.text
+        ))
+        .into_error(binding.name.span());
+    }
     let message = Message::new(format_args!(
         "argument `{name}` is not part of the cache key, so calls that differ only in `{name}` would share one entry"
     ));

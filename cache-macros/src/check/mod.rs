@@ -7,6 +7,7 @@
 
 mod background;
 mod coverage;
+mod each;
 mod generics;
 mod home;
 mod key;
@@ -18,6 +19,7 @@ mod tags;
 mod targets;
 mod template;
 
+pub(crate) use each::resolved as each;
 pub(crate) use home::{cache_impl, has_place_for_a_handle};
 pub(crate) use key_part::key_part;
 pub(crate) use returns::KNOWN_VALUES;
@@ -39,12 +41,18 @@ pub(crate) fn cached(cached: &Cached, errors: &mut Errors) -> Option<CachedPlan>
         returns::can_be_stored(&cached.function, errors);
     }
     options::agree(cached, errors);
+    each::agrees(cached, errors);
     background::nothing_is_borrowed(cached, errors);
     let skipped = coverage::skipped(cached, errors);
+    if cached.options.each_is_unclear || cached.each.is_some() != cached.options.each.get().is_some() {
+        // Nothing can be said about templates that name the element.
+        return None;
+    }
     let key = key::plan(cached, &skipped, errors);
     let tags = tags::plan(cached, errors);
     let key = key?;
     coverage::skip_and_key_are_apart(cached, &key, &skipped, errors);
+    coverage::the_element_counts(cached, &key, &skipped, errors);
     coverage::everything_counts(cached, &key, &skipped, errors);
     generics::are_told_apart(cached, &key, &skipped, errors);
     // A handle that takes the argument by reference would give errors of its own.

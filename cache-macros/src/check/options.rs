@@ -50,6 +50,8 @@ fn one_kind_of_ttl(cached: &Cached, errors: &mut Errors) {
 
 fn none_can_happen(cached: &Cached, errors: &mut Errors) {
     if let Some(span) = cached.options.none_ttl.span()
+        // Of elements that the body does not return.
+        && cached.each.is_none()
         && returns::is_never_none(&cached.function)
     {
         let message = Message::new(format_args!(

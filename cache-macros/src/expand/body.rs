@@ -234,7 +234,7 @@ pub(super) fn immutable(mut signature: Signature) -> Signature {
     signature
 }
 
-fn return_edge(ret: &Type, span: Span) -> TokenStream {
+pub(super) fn return_edge(ret: &Type, span: Span) -> TokenStream {
     quote_spanned! {span=>
         #[allow(
             unknown_lints, unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop,

@@ -12,7 +12,7 @@ use syn::Expr;
 use super::body::future_of_cached;
 use super::handle::site_of;
 use super::render::{Context, Place, self_token};
-use super::{allow_closures, manager, response, with_body, words};
+use super::{allow_closures, each, manager, response, with_body, words};
 use crate::attr::{CachedAttribute, CachedOptions, Fixed, Slot, Tier, Ttl};
 use crate::model::{Cached, CachedPlan};
 use crate::span::{first, mixed};
@@ -28,7 +28,7 @@ use crate::span::{first, mixed};
 pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let span = Span::mixed_site();
     // What the returned value lacks is found in several calls; at one place rustc reports it once.
-    let at_value = mixed(cached.function.value_span());
+    let at_value = mixed(cached.value_span());
     let private = cached.krate.private(at_value);
     let context = Context {
         krate: &cached.krate,
@@ -52,6 +52,18 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let shape = at_return_type(cached, "shape");
     let sharing = at_return_type(cached, "share");
     let codec = codec(cached);
+    if let Some(each) = &cached.each {
+        let call =
+            quote_spanned!(at_value=> #private::each(__site, __shape, #codec, #sharing, #manager, #mode));
+        let load = each::load(cached, each, &call, &context, plan, &hooks(cached));
+        let body = quote_spanned! {span=>
+            let __site = #site;
+            let __shape = #shape;
+            #asked
+            #load.await
+        };
+        return with_body(&each::function(cached), &cached.krate, body);
+    }
     let load = load(cached, &context, plan);
     let found = quote_spanned! {at_value=>
         match {
@@ -86,20 +98,20 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
 
 /// `shape!(Ret)` or the like, so that what the type lacks is shown at the type.
 fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
-    let span = mixed(cached.function.value_span());
+    let span = mixed(cached.value_span());
     let private = cached.krate.private(span);
     let name = Ident::new(name, span);
     if cached.attribute == CachedAttribute::Response {
         return response::of_responses(cached, &name);
     }
-    let ret = cached.function.return_type();
+    let ret = each::return_type(cached);
     quote_spanned!(span=> #private::#name!(#ret))
 }
 
 /// What is asked of the value in the returned type, one trait at a time. What comes after asks for the same through types
 /// of ours, and rustc reports only the first at one place.
 pub(super) fn asked_of_value(cached: &Cached) -> TokenStream {
-    let at_value = mixed(cached.function.value_span());
+    let at_value = mixed(cached.value_span());
     let krate = cached.krate.at(at_value);
     let private = cached.krate.private(at_value);
     let written = match cached.options.tier.get() {
@@ -180,7 +192,7 @@ fn in_background(cached: &Cached) -> Option<TokenStream> {
 }
 
 fn codec(cached: &Cached) -> TokenStream {
-    let span = mixed(cached.function.value_span());
+    let span = mixed(cached.value_span());
     let private = cached.krate.private(span);
     if cached.attribute == CachedAttribute::Response {
         return response::of_responses(cached, &Ident::new("codec", span));
@@ -239,7 +251,7 @@ fn load(cached: &Cached, context: &Context<'_>, plan: &CachedPlan) -> TokenStrea
     // it does so once.
     let span = mixed(match background {
         Some(_) => cached.function.error_span(),
-        None => cached.function.value_span(),
+        None => cached.value_span(),
     });
     let private = cached.krate.private(span);
     let is_response = cached.attribute == CachedAttribute::Response;

@@ -12,7 +12,7 @@ use super::cached_fn::asked_of_value;
 use super::parameters::{Parameters, mention_an_argument, own, own_name, turbofish};
 use super::render::{Context, Place, self_token};
 use super::site::{row, site};
-use super::{allow_closures, cfgs, manager, response, value};
+use super::{allow_closures, cfgs, each, manager, response, value};
 use crate::attr::{CachedAttribute, Tier, Ttl};
 use crate::model::{Cached, CachedPlan, KeyPlan, Part, Source};
 use crate::span::{first, mixed};
@@ -128,12 +128,12 @@ fn entry(cached: &Cached, plan: &CachedPlan, parameters: &Parameters) -> Option<
         return None;
     }
     let span = Span::mixed_site();
-    let at_value = mixed(cached.function.value_span());
+    let at_value = mixed(cached.value_span());
     let krate = cached.krate.at(at_value);
     let private = cached.krate.private(at_value);
     let held = value::held(cached)?;
     let Parameters { list, names, .. } = parameters;
-    let ret = cached.function.return_type();
+    let ret = each::return_type(cached);
     let (generics, clause, turbofish) = parameters.generics(&cached.function, Some(&ret));
     let place = place(cached, plan, &quote_spanned!(span=> Self::__target()))?;
     let put = can_put(cached, plan).then(|| {
@@ -202,12 +202,12 @@ fn of_method(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStream 
         });
         let (generics, clause, _) = parameters.generics(&cached.function, None);
         let render = context(cached).key(&plan.key);
-        let is_value = cached.attribute != CachedAttribute::Response && !value::borrows(cached);
+        let is_value = cached.attribute != CachedAttribute::Response && !value::borrows(cached) && each::shows_the_value(cached);
         let place = (extent == Extent::Whole && can_put(cached, plan) && is_value)
             .then(|| place(cached, plan, &quote_spanned!(span=> Self::#target_name())))
             .flatten();
         let entry = place.map(|place| {
-            let ret = cached.function.return_type();
+            let ret = each::return_type(cached);
             let (generics, clause, _) = parameters.generics(&cached.function, Some(&ret));
             quote_spanned! {span=>
                 #(#cfgs)*
@@ -294,9 +294,9 @@ fn target(cached: &Cached, info: &TokenStream) -> TokenStream {
 /// One entry on the terms of the function.
 fn place(cached: &Cached, plan: &CachedPlan, target: &TokenStream) -> Option<TokenStream> {
     let manager = own_manager(cached)?;
-    let at_value = mixed(cached.function.value_span());
+    let at_value = mixed(cached.value_span());
     let private = cached.krate.private(at_value);
-    let ret = cached.function.return_type();
+    let ret = each::return_type(cached);
     let codec = match cached.options.tier.get() {
         Some(Tier::Memory) => quote_spanned!(at_value=> #private::no_codec(__shape)),
         Some(Tier::Redis | Tier::Both) | None => quote_spanned!(at_value=> #private::codec(__shape)),

@@ -6,6 +6,7 @@
 
 mod body;
 mod cached_fn;
+mod each;
 mod handle;
 mod invalidator;
 mod key_part;

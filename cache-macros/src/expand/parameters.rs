@@ -217,6 +217,7 @@ pub(super) fn mention_an_argument(cached: &Cached, expression: &Expr) -> bool {
         || cached
             .bindings
             .iter()
+            .chain(cached.each.as_ref().map(|each| &each.argument))
             .any(|binding| used.contains(&binding.name.to_string()))
 }
 

@@ -129,6 +129,15 @@ impl Context<'_> {
         }
     }
 
+    /// Elements are given by reference in the function too.
+    fn place_of(&self, binding: &Binding) -> Place {
+        if binding.is_element {
+            Place::Handle
+        } else {
+            self.place
+        }
+    }
+
     /// When an argument exists.
     fn conditions(&self, source: Source) -> &[syn::Attribute] {
         match source {
@@ -153,13 +162,9 @@ impl Context<'_> {
     fn reference(&self, value: &Value, span: Span) -> TokenStream {
         let root = self.root(value.source, span);
         let is_reference = match value.source {
-            Source::Argument(index) => {
-                self.place == Place::Handle
-                    && self
-                        .bindings
-                        .get(index)
-                        .is_some_and(|binding| !is_users_reference(binding))
-            }
+            Source::Argument(index) => self.bindings.get(index).is_some_and(|binding| {
+                self.place_of(binding) == Place::Handle && !is_users_reference(binding)
+            }),
             Source::Receiver | Source::Generic(_) | Source::Result => false,
         };
         let members = &value.members;
@@ -295,7 +300,14 @@ impl Context<'_> {
         };
         let becomes_str = matches!(source, Source::Argument(index)
             if self.bindings.get(index).and_then(|binding| binding.ty.as_ref()).is_some_and(is_string));
-        match (self.place, by_value, becomes_str) {
+        let place = match source {
+            Source::Argument(index) => self
+                .bindings
+                .get(index)
+                .map_or(self.place, |binding| self.place_of(binding)),
+            Source::Receiver | Source::Generic(_) | Source::Result => self.place,
+        };
+        match (place, by_value, becomes_str) {
             (Place::Handle, true, true) => {
                 let private = self.krate.private(span);
                 quote_spanned!(span=> &#private::String::from(#root))

@@ -110,7 +110,7 @@ fn named(mut ty: Type) -> Type {
 
 /// The answer as a response. One whose key has something that is not in the URL is for those alone who know it.
 pub(super) fn respond(cached: &Cached, key: &KeyPlan, found: &TokenStream) -> TokenStream {
-    let span = mixed(cached.function.value_span());
+    let span = mixed(cached.value_span());
     let private = cached.krate.private(span);
     let mut keyed = key
         .arguments()

@@ -31,7 +31,7 @@ pub(super) fn row(cached: &Cached, plan: &KeyPlan) -> TokenStream {
     let private = cached.krate.private(span);
     let name = cached.function.plain_name();
     let template = &plan.text;
-    let value = cached.function.value_type().map(words).unwrap_or_default();
+    let value = cached.value_type().map(words).unwrap_or_default();
     let of_form = match plan.namespace {
         Namespace::Text(_) => Ident::new("cached", span),
         Namespace::FunctionPath => Ident::new("by_path", span),
@@ -95,9 +95,13 @@ pub(super) fn row(cached: &Cached, plan: &KeyPlan) -> TokenStream {
         Some(Tier::Redis) => Some(set("redis_only")),
         Some(Tier::Both) | None => None,
     };
+    let each = cached.each.as_ref().zip(cached.element()).map(|(each, element)| {
+        let text = format!("{} in {}", element.plain_name(), each.argument.plain_name());
+        setter("for_each", quote_spanned!(span=> #text))
+    });
     let capped = (cached.attribute == CachedAttribute::SearchResults).then(|| set("max_items_from_env"));
     quote_spanned! {span=>
-        #private::FunctionInfo::#new #method #digest #fixed #computed #none_ttl #version #tier #capped #(#stale)* #tags
+        #private::FunctionInfo::#new #method #digest #each #fixed #computed #none_ttl #version #tier #capped #(#stale)* #tags
     }
 }
 

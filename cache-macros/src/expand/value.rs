@@ -9,6 +9,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::Type;
 
+use super::each;
 use super::parameters::{parameter_name, words};
 use crate::check::KNOWN_VALUES;
 use crate::model::Cached;
@@ -18,11 +19,11 @@ use crate::span::mixed;
 // Input:  Result<Option<Arc<Lead>>, DbError>
 // Output: the type `Arc<Lead>`, as `held!(Result<Option<Arc<Lead>>, DbError>)`
 pub(super) fn held(cached: &Cached) -> Option<TokenStream> {
-    if borrows(cached) {
+    if borrows(cached) || !each::shows_the_value(cached) {
         return None;
     }
-    let ret = cached.function.return_type();
-    let span = mixed(cached.function.value_span());
+    let ret = each::return_type(cached);
+    let span = mixed(cached.value_span());
     let private = cached.krate.private(span);
     let mut used = BTreeSet::new();
     words(ret.to_token_stream(), &mut used);

@@ -101,6 +101,7 @@ fn cached(row: &FunctionInfo) -> Value {
         "line": row.line(),
         "template": row.template(),
         "value": row.value(),
+        "each": row.each(),
         "tier": word(row.tier()),
         "version": row.version(),
         "ttl": seconds(row.ttl()),

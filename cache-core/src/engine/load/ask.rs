@@ -26,6 +26,27 @@ const MOST_WAITS: u32 = 2;
 /// The entries that may come while a key is being claimed and turn out to be of no use.
 const MOST_USELESS: u32 = 3;
 
+/// A key on its way to be claimed.
+pub(super) struct Attempt {
+    claim: Claim,
+    /// With the prefix.
+    key: String,
+    began: Instant,
+    waits: u32,
+    useless: u32,
+    looked: bool,
+}
+
+/// What was seen when a key was to be claimed.
+pub(super) enum Look {
+    /// There is nothing more to see; the function is to run where nothing is given.
+    Over(Option<Begun>),
+    /// An entry that has come meanwhile.
+    Found(Vec<u8>),
+    /// A load of another process holds it, for this long unless it gives a sign of life.
+    Held { left: Duration },
+}
+
 impl Ticket {
     /// A load that replaces whatever is there.
     pub(super) async fn replace(&self, names: &[Arc<Generation>]) -> Run {
@@ -95,84 +116,124 @@ impl Ticket {
         names: &[Arc<Generation>],
         seen: Vec<u8>,
     ) -> Option<Begun> {
-        let core = Arc::clone(&self.core);
+        let mut attempt = self.attempt(remote, run, names, seen).await?;
+        let first = self.look(remote, run, &mut attempt).await;
+        self.hold_out(remote, run, names, attempt, first).await
+    }
+
+    /// What it takes to claim the key. Nothing is given when a generation is not known, so that nothing could be stored.
+    pub(super) async fn attempt(
+        &self,
+        remote: &Remote,
+        run: &mut Run,
+        names: &[Arc<Generation>],
+        seen: Vec<u8>,
+    ) -> Option<Attempt> {
+        let core = &self.core;
         run.generations = core.standing(names, false);
         if run.generations.iter().any(|snapshot| snapshot.nonce.is_none()) {
             // What was told meanwhile may have missed something.
             run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
         }
         let aim = if self.background { Aim::Refresh } else { Aim::Fill };
-        let mut claim = self.claim(run, aim, seen)?;
-        let full = core.full_key(&self.key);
-        let began = Instant::now();
-        let (mut waits, mut useless, mut looked) = (0, 0, false);
+        Some(Attempt {
+            claim: self.claim(run, aim, seen)?,
+            key: core.full_key(&self.key),
+            began: Instant::now(),
+            waits: 0,
+            useless: 0,
+            looked: false,
+        })
+    }
 
-        loop {
-            if run.flight.outcome().is_some() {
-                return None;
+    /// Asks for the key once.
+    pub(super) async fn look(&self, remote: &Remote, run: &mut Run, attempt: &mut Attempt) -> Look {
+        let core = &self.core;
+        if run.flight.outcome().is_some() {
+            return Look::Over(None);
+        }
+        // What is there is what an invalidation that Redis did not take yet is about.
+        if core.pending.covers(&self.key) {
+            return Look::Over(None);
+        }
+        // Until the answer is there, and if it never comes, the key may be held.
+        run.flight.set_claimed(true);
+        // Each look after the first has a budget of its own, as most of the time is spent waiting for somebody else's load.
+        let mut another = core.budget();
+        let budget = if std::mem::replace(&mut attempt.looked, true) {
+            &mut another
+        } else {
+            &mut run.budget
+        };
+        let answer = remote.claim(&attempt.key, &attempt.claim, budget).await;
+        match answer {
+            Ok(Claimed::Granted) => {
+                run.claimed = true;
+                run.alive = Instant::now();
+                return Look::Over(None);
             }
-            // What is there is what an invalidation that Redis did not take yet is about.
-            if core.pending.covers(&self.key) {
-                return None;
+            Ok(_) => run.flight.set_claimed(false),
+            Err(_) => {}
+        }
+        match answer {
+            Ok(Claimed::Granted) | Err(_) => Look::Over(None),
+            // Everybody whom that failure concerns is served an older value, or runs for itself, and at once.
+            Ok(Claimed::Failed) => {
+                let Some(older) = self.stale_to_serve(run, self.stale_if_error) else {
+                    return Look::Over(None);
+                };
+                run.end(Outcome::Stale(older.content.clone()));
+                Look::Over(Some(self.serve_stale(older.content)))
             }
-            // Until the answer is there, and if it never comes, the key may be held.
-            run.flight.set_claimed(true);
-            // Each look after the first has a budget of its own, as most of the time is spent waiting for somebody else's load.
-            let mut another = core.budget();
-            let budget = if std::mem::replace(&mut looked, true) {
-                &mut another
-            } else {
-                &mut run.budget
-            };
-            let answer = remote.claim(&full, &claim, budget).await;
-            match answer {
-                Ok(Claimed::Granted) => {
-                    run.claimed = true;
-                    run.alive = Instant::now();
-                    return None;
+            Ok(Claimed::Found(bytes)) => Look::Found(bytes),
+            Ok(Claimed::Held { by, left }) => {
+                if self.background {
+                    return Look::Over(Some(Begun::Nothing));
                 }
-                Ok(_) => run.flight.set_claimed(false),
-                Err(_) => {}
-            }
-            match answer {
-                Ok(Claimed::Granted) | Err(_) => return None,
-                // Everybody whom that failure concerns is served an older value, or runs for itself, and at once.
-                Ok(Claimed::Failed) => {
-                    if let Some(older) = self.stale_to_serve(run, self.stale_if_error) {
-                        run.end(Outcome::Stale(older.content.clone()));
-                        return Some(self.serve_stale(older.content));
+                if run.flight.alone {
+                    // It may be inside of the load that holds the key.
+                    return Look::Over(None);
+                }
+                if by != attempt.claim.waited {
+                    attempt.claim.waited = by;
+                    attempt.waits += 1;
+                    if attempt.waits > MOST_WAITS {
+                        return Look::Over(None);
                     }
-                    return None;
                 }
-                Ok(Claimed::Found(bytes)) => {
+                Look::Held { left }
+            }
+        }
+    }
+
+    /// Goes on until the key is claimed, or somebody else's load has ended. Nothing is given when the function is to run.
+    pub(super) async fn hold_out(
+        &mut self,
+        remote: &Remote,
+        run: &mut Run,
+        names: &[Arc<Generation>],
+        mut attempt: Attempt,
+        mut look: Look,
+    ) -> Option<Begun> {
+        loop {
+            match look {
+                Look::Over(begun) => return begun,
+                Look::Found(bytes) => {
                     let wanted = self.wanted(names);
+                    let core = Arc::clone(&self.core);
                     let fetched = core
                         .decode(remote, &self.key, bytes, &wanted, &mut run.budget)
                         .await;
-                    if let Some(begun) = self.consider(run, fetched, &mut claim.seen) {
+                    if let Some(begun) = self.consider(run, fetched, &mut attempt.claim.seen) {
                         return Some(begun);
                     }
-                    useless += 1;
-                    if useless > MOST_USELESS {
+                    attempt.useless += 1;
+                    if attempt.useless > MOST_USELESS {
                         return None;
                     }
                 }
-                Ok(Claimed::Held { by, left }) => {
-                    if self.background {
-                        return Some(Begun::Nothing);
-                    }
-                    if run.flight.alone {
-                        // It may be inside of the load that holds the key.
-                        return None;
-                    }
-                    if by != claim.waited {
-                        claim.waited = by;
-                        waits += 1;
-                        if waits > MOST_WAITS {
-                            return None;
-                        }
-                    }
-                    let so_far = began.elapsed();
+                Look::Held { left } => {
+                    let so_far = attempt.began.elapsed();
                     let soft = self
                         .soft_deadline
                         .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
@@ -183,12 +244,13 @@ impl Ticket {
                         return Some(self.serve_early(older, lead));
                     }
                     run.flight.is_polled();
-                    let look = (so_far / 8)
+                    let next = (so_far / 8)
                         .clamp(FIRST_LOOK, LAST_LOOK)
                         .min(left.max(FIRST_LOOK));
-                    run.flight.until_called(look).await;
+                    run.flight.until_called(next).await;
                 }
             }
+            look = self.look(remote, run, &mut attempt).await;
         }
     }
 
@@ -197,12 +259,13 @@ impl Ticket {
             codec: self.codec,
             version: self.site.map(|site| site.version),
             names,
+            asked: &[],
             counters: &self.counters,
         }
     }
 
     /// Whether what was read ends the search. `seen` becomes the head of an entry that this load is to replace.
-    fn consider(&mut self, run: &mut Run, fetched: Fetched, seen: &mut Vec<u8>) -> Option<Begun> {
+    pub(super) fn consider(&mut self, run: &mut Run, fetched: Fetched, seen: &mut Vec<u8>) -> Option<Begun> {
         match fetched.found {
             Found::Fresh(draft) => {
                 let due = self

@@ -5,6 +5,7 @@
 
 mod ask;
 mod direct;
+pub(crate) mod many;
 mod run;
 mod settle;
 
@@ -65,6 +66,14 @@ pub(crate) enum Begun {
     Run(Box<Run>),
     /// Not at all: another process refreshes what the caller was served.
     Nothing,
+}
+
+/// What one who comes to a load is to do.
+enum Boarded<'a> {
+    /// To go on with what is known.
+    Begun(Begun),
+    Lead(Lead),
+    Wait(Waiting<'a>),
 }
 
 /// What the caller's run of the function gave.
@@ -194,13 +203,8 @@ impl Ticket {
             self.counters.misses.fetch_add(1, Relaxed);
             return Begun::Run(Box::new(Box::pin(self.replace(&names)).await));
         }
-        let window = self.window();
-        if !self.background && window > 0 {
-            // The function has just failed; it is left in peace for a while.
-            let stale = self.stale_in_memory(window);
-            if let Some(older) = stale.filter(|older| older.retry_at > clock::now()) {
-                return self.serve_stale(older.content);
-            }
+        if let Some(begun) = self.leave_in_peace() {
+            return begun;
         }
         let lead = match self.lead.take().and_then(|mut reserved| reserved.lead.take()) {
             Some(lead) => lead,
@@ -223,13 +227,29 @@ impl Ticket {
             if let Some(begun) = self.ask(remote, &mut run, &names).await {
                 return begun;
             }
-            // The leader in whose place this one came may have ended after all.
-            if let Some(outcome) = run.flight.outcome() {
-                core.release(&run.flight);
-                return self.follow(outcome, None);
-            }
         } else {
             run.generations = core.standing(&names, true);
+        }
+        self.take_off(run)
+    }
+
+    /// Serves an older value of memory when the function has just failed, and is left in peace for a while.
+    fn leave_in_peace(&self) -> Option<Begun> {
+        let window = self.window();
+        if self.background || window == 0 {
+            return None;
+        }
+        let stale = self.stale_in_memory(window);
+        let older = stale.filter(|older| older.retry_at > clock::now())?;
+        Some(self.serve_stale(older.content))
+    }
+
+    /// Nothing of use was found: the function is to run.
+    fn take_off(&self, run: Run) -> Begun {
+        // The leader in whose place this one came may have ended after all.
+        if let Some(outcome) = run.flight.outcome() {
+            self.core.release(&run.flight);
+            return self.follow(outcome, None);
         }
         if !self.background {
             self.counters.misses.fetch_add(1, Relaxed);
@@ -252,6 +272,27 @@ impl Ticket {
 
     /// Takes the lead of the load, or waits for the one who has it.
     async fn board(&self, core: &Arc<Core>, names: &[Arc<Generation>]) -> Result<Lead, Begun> {
+        let waiting = match self.try_board(core, names) {
+            Boarded::Lead(lead) => return Ok(lead),
+            Boarded::Begun(begun) => return Err(begun),
+            Boarded::Wait(waiting) => waiting,
+        };
+        let Some(waiter) = waiting.waiter.as_ref().filter(|_| !self.background) else {
+            return Err(Begun::Nothing);
+        };
+        let takes_older = self.window() > 0;
+        let began = Instant::now();
+        match waiter.wait(core.config.lease, takes_older).await {
+            Ok(outcome) => {
+                self.counters.misses.fetch_add(1, Relaxed);
+                Err(self.follow(outcome, Some(began.elapsed())))
+            }
+            Err(lead) => Ok(lead),
+        }
+    }
+
+    /// Takes the lead of the load, unless there is a fresh value or somebody else has the lead.
+    fn try_board<'a>(&self, core: &'a Arc<Core>, names: &[Arc<Generation>]) -> Boarded<'a> {
         let mut fresh_wanted = core.in_memory(self.tier()) && !self.background;
         let terms = self.terms(names);
         loop {
@@ -265,31 +306,18 @@ impl Ticket {
                             self.link();
                             self.counters.hit(crate::stats::LaneLease::SHARED);
                             watch::hit(self.site, "memory");
-                            return Err(Begun::Content(content));
+                            return Boarded::Begun(Begun::Content(content));
                         }
                         Some(None) => fresh_wanted = false,
                         None => {}
                     }
                 }
-                Admission::Joined(Joined::Lead(lead)) => return Ok(lead),
+                Admission::Joined(Joined::Lead(lead)) => return Boarded::Lead(lead),
                 Admission::Joined(Joined::Wait(waiter)) => {
-                    let waiting = Waiting {
+                    return Boarded::Wait(Waiting {
                         core,
                         waiter: Some(waiter),
-                    };
-                    if self.background {
-                        return Err(Begun::Nothing);
-                    }
-                    let Some(waiter) = &waiting.waiter else { continue };
-                    let takes_older = self.window() > 0;
-                    let began = Instant::now();
-                    match waiter.wait(core.config.lease, takes_older).await {
-                        Ok(outcome) => {
-                            self.counters.misses.fetch_add(1, Relaxed);
-                            return Err(self.follow(outcome, Some(began.elapsed())));
-                        }
-                        Err(lead) => return Ok(lead),
-                    }
+                    });
                 }
             }
         }

@@ -63,6 +63,30 @@ impl Run {
         context: &mut Context<'_>,
         poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<()> {
+        self.stay_alive();
+        match &mut self.lead {
+            Some(lead) => Lead::poll(&mut [lead], context, poll),
+            None => poll(context),
+        }
+    }
+
+    /// Polls a function that loads the keys of all these.
+    pub(crate) fn poll_together(
+        runs: &mut dyn Iterator<Item = &mut Self>,
+        context: &mut Context<'_>,
+        poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
+    ) -> Poll<()> {
+        let mut leads: Vec<&mut Lead> = runs
+            .filter_map(|run| {
+                run.stay_alive();
+                run.lead.as_mut()
+            })
+            .collect();
+        Lead::poll(&mut leads, context, poll)
+    }
+
+    /// Keeps the claim, if it is time for that.
+    fn stay_alive(&mut self) {
         if self.claimed && self.alive.elapsed() >= self.core.config.lease / 3 {
             self.alive = Instant::now();
             self.core
@@ -71,10 +95,6 @@ impl Run {
                     // Without it the claim ends early, and the result is not stored.
                     let _ = remote.renew(&key, token, lease, &mut core.budget()).await;
                 });
-        }
-        match &mut self.lead {
-            Some(lead) => lead.poll(context, poll),
-            None => poll(context),
         }
     }
 
