@@ -6,7 +6,7 @@
 //! | typed caches: a class for each kind of entry, behind one manager | [`typed_caches`] | `typed_caches` |
 //! | dual storage: raw keys in memory or in Redis, with eviction and batches | [`dual_storage`] | `dual_storage` |
 //! | leads and search: decorators, digests of queries, popular searches | [`leads_and_search`] | `leads_search`, `leads_api` |
-//! | cached responses: decorators on the handlers of a web service | [`cached_responses`] | `responses` |
+//! | cached responses: decorators on the handlers of a web service | [`cached_responses`] | `responses`, `leads_api` |
 //!
 //! Each example runs with `cargo run -p examples --example NAME`. All of the features, with the test that shows each, are in
 //! [`features`], which also says what was done where two systems differ.

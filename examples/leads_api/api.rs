@@ -1,4 +1,7 @@
-//! The routes, and how their errors look. Every answer is JSON; every error says what was wrong.
+//! The routes, and how their errors look. Every answer to a client is JSON; every error says what was wrong.
+//!
+//! One lead is there in three ways: as a response that is stored whole, made from a value that is stored, and from the database
+//! each time.
 
 use std::num::NonZeroU32;
 
@@ -8,9 +11,9 @@ use axum::extract::{FromRequest, FromRequestParts, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cache_core::{CacheManager, FunctionStats};
+use cache_core::{CacheManager, cache_response};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::db::Db;
 use crate::leads::{Changes, Filters, Lead, Status, get_lead, search_leads, update_lead};
@@ -25,11 +28,11 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/leads", get(list))
         .route("/leads/{id}", get(show).put(change))
-        .route("/popular", get(popular))
-        .route("/stats", get(stats))
-        .route("/health", get(health))
-        // For those who operate it: a page, and `/cache/metrics` for Prometheus.
-        .nest("/cache", cache_core::axum::router(app.cache.clone()))
+        .route("/leads/{id}/value", get(show_value))
+        .route("/leads/{id}/uncached", get(show_uncached))
+        // `/health`, `/stats`, `/popular`, `/metrics`, `/catalogue`, and a page for people at `/`. This service listens on one
+        // machine only; one that the world reaches nests them where its operators alone get.
+        .merge(cache_core::axum::router(app.cache.clone()))
         .fallback(
             |uri: Uri| async move { ApiError::new(StatusCode::NOT_FOUND, format!("there is no {uri}")) },
         )
@@ -39,14 +42,29 @@ pub fn router(app: App) -> Router {
                 "this route does not take that method",
             )
         })
+        // 304 for those who have a response already, and the manager for the functions that the handlers call.
+        .layer(cache_core::axum::layer(app.cache.clone()))
         .with_state(app)
 }
 
+/// The whole response is stored: a hit serialises nothing. When the database fails, the last one is served for an hour.
+#[cache_response(key = "page:{id}", ttl = "5m", stale_if_error = "1h", tags = ["lead:{id}"])]
 async fn show(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Lead>, ApiError> {
-    get_lead(&app.db, id)
-        .await?
-        .map(Json)
-        .ok_or_else(|| ApiError::no_lead(id))
+    found(id, get_lead(&app.db, id).await)
+}
+
+/// The value is stored, and serialised for each request. The attribute is at `get_lead`.
+async fn show_value(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Lead>, ApiError> {
+    found(id, get_lead(&app.db, id).await)
+}
+
+/// The same, as if nothing were annotated.
+async fn show_uncached(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<Lead>, ApiError> {
+    found(id, get_lead::uncached(&app.db, id).await)
+}
+
+fn found(id: u64, lead: anyhow::Result<Option<Lead>>) -> Result<Json<Lead>, ApiError> {
+    lead?.map(Json).ok_or_else(|| ApiError::no_lead(id))
 }
 
 #[derive(Deserialize)]
@@ -80,61 +98,10 @@ async fn change(
     }
     // In a task of its own, since a client that hangs up ends its handler: the lead could be changed by then, and the
     // cache not told.
-    let update = tokio::spawn(async move { update_lead(&app.db, id, changes).await });
+    let cache = app.cache.clone();
+    let update = tokio::spawn(async move { cache.scope(update_lead(&app.db, id, changes)).await });
     let lead = update.await.map_err(anyhow::Error::from)??;
     lead.map(Json).ok_or_else(|| ApiError::no_lead(id))
-}
-
-async fn popular(State(app): State<App>) -> Json<Value> {
-    let top = app.cache.popular_searches().top(10).await;
-    Json(
-        top.into_iter()
-            .map(|(text, count)| json!({ "text": text, "count": count }))
-            .collect(),
-    )
-}
-
-async fn stats(State(app): State<App>) -> Json<Value> {
-    let stats = app.cache.stats();
-    let functions: serde_json::Map<_, _> = stats
-        .functions
-        .iter()
-        .map(|(path, counted)| (path.clone(), counts(counted)))
-        .collect();
-    Json(json!({
-        "total": counts(&stats.total),
-        "functions": functions,
-        "entries": stats.entries,
-        "memory_bytes": stats.memory_bytes,
-    }))
-}
-
-fn counts(stats: &FunctionStats) -> Value {
-    json!({
-        "memory_hits": stats.memory_hits,
-        "redis_hits": stats.redis_hits,
-        "misses": stats.misses,
-        "loads": stats.loads,
-        "coalesced": stats.coalesced,
-        "invalidations": stats.invalidations,
-        "evictions": stats.evictions,
-        "errors": stats.errors,
-        "hit_ratio": stats.hit_ratio(),
-    })
-}
-
-/// A service whose Redis is away still answers, so this is 200 in any case.
-async fn health(State(app): State<App>) -> Json<Value> {
-    let health = app.cache.health().await;
-    Json(json!({
-        "cache": health.status.to_string(),
-        "redis": health.redis.map(|redis| json!({
-            "connected": redis.connected,
-            "version": redis.version,
-            "last_error": redis.last_error,
-        })),
-        "pending_invalidations": health.pending_invalidations,
-    }))
 }
 
 /// axum's own extractors, with errors in JSON.

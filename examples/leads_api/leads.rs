@@ -1,5 +1,5 @@
 //! Leads, and the cached functions that read and write them. All that this service says about caching is in the three
-//! attributes here.
+//! attributes here, and in the one of `api` that stores whole responses.
 
 use std::num::NonZeroU32;
 
@@ -42,8 +42,9 @@ pub async fn search_leads(
     .await
 }
 
-/// Changes some fields of a lead. Any search may have found it, or may find it now, so all of their results go.
-#[invalidate_cache(get_lead(lead_id), search_leads(..))]
+/// Changes some fields of a lead. Any search may have found it, or may find it now, so all of their results go, and so does
+/// what was made of the lead elsewhere.
+#[invalidate_cache(get_lead(lead_id), search_leads(..), tags = ["lead:{lead_id}"])]
 pub async fn update_lead(db: &Db, lead_id: u64, changes: Changes) -> anyhow::Result<Option<Lead>> {
     db.run(move |db| {
         let arguments = named_params! {

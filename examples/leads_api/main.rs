@@ -1,12 +1,21 @@
 //! A small web service over a database, cached by attributes: `cargo run -p examples --example leads_api`.
 //!
 //! The functions that read and write leads are in `leads`, with their attributes; the routes in `api` call them as if
-//! there were no cache, and `db` is a plain database. `LEADS_DB` names the database file, made on first start; `PORT`
+//! there were no cache, but for one whose responses are stored whole; and `db` is a plain database. `LEADS_DB` names the database file, made on first start; `PORT`
 //! is where to listen, 0 for any free port; `REDIS_URL` puts Redis behind the memory of the process.
 
 mod api;
 mod db;
+#[cfg(test)]
+#[path = "../http.rs"]
+mod http;
 mod leads;
+#[cfg(test)]
+#[path = "../../tests/support/redis_server.rs"]
+#[expect(dead_code, reason = "this needs little of it")]
+mod redis_server;
+#[cfg(test)]
+mod tests;
 
 use std::env;
 use std::io::{self, IsTerminal};
