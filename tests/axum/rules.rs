@@ -103,6 +103,64 @@ async fn h3_a_response_that_forbids_it_is_not_stored() {
 }
 
 #[tokio::test]
+async fn h3_a_handlers_own_max_age_bounds_how_long_its_response_is_stored() {
+    // The attribute says a minute.
+    for (value, kept) in [
+        ("max-age=10", "10"),
+        ("public,_s-maxage=5,_max-age=30", "5"),
+        ("max-age=600", "60"),
+        ("public", "60"),
+    ] {
+        let server = Server::start(routes(App::default())).await;
+        let path = format!("/header/cache-control/{value}");
+        let first = server.get(&path).await;
+        assert_eq!(first.cache_status(), "cache-core; fwd=miss; stored", "{value}");
+        let second = server.get(&path).await;
+        let status = second.cache_status();
+        let left: u64 = status
+            .rsplit('=')
+            .next()
+            .and_then(|left| left.parse().ok())
+            .expect("a ttl");
+        let kept: u64 = kept.parse().expect("seconds");
+        assert!((kept - 2..=kept).contains(&left), "{value}: {status}");
+        // What the handler said is told as it is.
+        assert_eq!(
+            second.header("cache-control"),
+            Some(value.replace('_', " ")),
+            "{value}"
+        );
+        assert_eq!(second.text(), "run 1", "{value}");
+    }
+}
+
+#[tokio::test]
+async fn h3_a_response_that_is_not_fresh_by_its_own_words_is_not_stored() {
+    let server = Server::start(routes(App::default())).await;
+    for value in ["max-age=0", "s-maxage=0,_max-age=60", "max-age=soon"] {
+        assert_not_stored(&server, &format!("/header/cache-control/{value}")).await;
+    }
+}
+
+#[cache_response(key = "h3said:{n}", ttl_from = |_: &cache_core::axum::CachedResponse| std::time::Duration::from_secs(40))]
+async fn computed(Path(n): Path<u32>) -> Response {
+    ([(header::CACHE_CONTROL, "max-age=20")], n.to_string()).into_response()
+}
+
+#[tokio::test]
+async fn h3_it_bounds_a_ttl_that_is_computed_too() {
+    let server = Server::start(Router::new().route("/said/{n}", get(computed))).await;
+    server.get("/said/1").await;
+    let status = server.get("/said/1").await.cache_status();
+    assert!(
+        ["20", "19", "18"]
+            .iter()
+            .any(|left| status.ends_with(&format!("ttl={left}"))),
+        "{status}"
+    );
+}
+
+#[tokio::test]
 async fn h3_an_error_status_is_not_stored() {
     let server = Server::start(routes(App::default())).await;
     for status in [201, 206, 302, 303, 400, 404, 410, 500, 503] {

@@ -4,10 +4,9 @@
 //! is never an [`Answer::Whole`].
 
 use std::any::Any;
-use std::fmt::Write;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use arrayvec::ArrayString;
 use axum::http::HeaderValue;
 use axum::http::header::{AGE, CACHE_CONTROL, CACHE_STATUS};
 pub use axum::response::Response;
@@ -168,9 +167,11 @@ pub async fn record(response: Response, is_err: bool, limit: usize, asked: Asked
     }
 }
 
-/// Whether a response is stored, as far as HTTP and the handler's `Result` decide it.
+/// Whether a response is stored, and for how long at most, as far as HTTP and the handler's `Result` decide it.
 pub fn verdict(response: &CachedResponse) -> Verdict {
-    Verdict::store().only_if(response.may_be_stored())
+    Verdict::store()
+        .only_if(response.may_be_stored())
+        .at_most(response.own_freshness())
 }
 
 /// The answer to a caller whose time is up.
@@ -184,18 +185,26 @@ pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
     match answer {
         Answer::Given(response) => {
             let age = response.age();
-            tell(&response, age, true, is_private, |out| match age {
-                Some(age) => write!(out, "cache-core; hit; ttl={}", age.left),
-                None => out.write_str("cache-core; fwd=miss; collapsed"),
-            })
+            let mut text = Text::default();
+            match age {
+                Some(age) => {
+                    text.push("cache-core; hit; ttl=");
+                    text.push(itoa::Buffer::new().format(age.left));
+                }
+                None => text.push("cache-core; fwd=miss; collapsed"),
+            }
+            tell(&response, age, true, is_private, &text)
         }
         Answer::Whole(response) => {
             let age = response.age();
-            let stored = if age.is_some() { "; stored" } else { "" };
+            let mut text = Text::default();
+            text.push("cache-core; fwd=");
+            text.push(asked.why);
+            if age.is_some() {
+                text.push("; stored");
+            }
             // One that was just made is not told to be of an age.
-            tell(&response, age, false, is_private, |out| {
-                write!(out, "cache-core; fwd={}{stored}", asked.why)
-            })
+            tell(&response, age, false, is_private, &text)
         }
         Answer::Loose(mut response) => {
             let status = HeaderValue::from_static(match asked.why {
@@ -210,34 +219,53 @@ pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
     }
 }
 
-/// A response with the headers that depend on the moment. They share one buffer.
+/// A short text that needs no allocation. What is too long for it is left out.
+#[derive(Default)]
+struct Text(ArrayString<64>);
+
+impl Text {
+    fn push(&mut self, text: &str) {
+        // There is room for all that is said here.
+        let _ = self.0.try_push_str(text);
+    }
+
+    fn value(&self) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.0).ok()
+    }
+}
+
+/// A response with the headers that depend on the moment.
 fn tell(
     response: &CachedResponse,
     age: Option<Freshness>,
     tells_age: bool,
     is_private: bool,
-    status: impl FnOnce(&mut String) -> std::fmt::Result,
+    status: &Text,
 ) -> Response {
-    let mut text = String::with_capacity(96);
-    // Writing to a text does not fail.
-    let end_of_age = age.filter(|_| tells_age).map(|age| {
-        let _ = write!(text, "{}", age.age);
-        text.len()
-    });
-    let start = text.len();
-    let end_of_control = age.filter(|_| response.leaves_cache_control()).map(|age| {
-        text.push_str(if is_private { "private, " } else { "" });
-        // Clients subtract `Age` from it, so that what is left is the time that the entry has left.
-        let _ = write!(text, "max-age={}", age.life);
-        text.len()
-    });
-    let start_of_status = text.len();
-    let _ = status(&mut text);
-    let text = Bytes::from(text);
-    let value = |range| HeaderValue::from_maybe_shared(text.slice(range)).ok();
+    let control = age
+        .filter(|_| response.leaves_cache_control())
+        .and_then(|age| response.control(is_private, || control(age, is_private)));
     response.answer([
-        (AGE, end_of_age.and_then(|end| value(0..end))),
-        (CACHE_CONTROL, end_of_control.and_then(|end| value(start..end))),
-        (CACHE_STATUS, value(start_of_status..text.len())),
+        (AGE, age.filter(|_| tells_age).and_then(number)),
+        (CACHE_CONTROL, control),
+        (CACHE_STATUS, status.value()),
     ])
+}
+
+// The conversion from numbers allocates more than once.
+fn number(age: Freshness) -> Option<HeaderValue> {
+    HeaderValue::from_str(itoa::Buffer::new().format(age.age)).ok()
+}
+
+/// How long the response is fresh from the time on when it was made: clients subtract `Age` from it, so that what is left is
+/// the time that the entry has left.
+fn control(age: Freshness, is_private: bool) -> Option<HeaderValue> {
+    let mut text = Text::default();
+    text.push(if is_private {
+        "private, max-age="
+    } else {
+        "max-age="
+    });
+    text.push(itoa::Buffer::new().format(age.life));
+    text.value()
 }

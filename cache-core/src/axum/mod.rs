@@ -13,6 +13,10 @@
 //!   `text/event-stream`. Such a body passes through as it is. Of one whose length is not known beforehand, at most the
 //!   limit is held back before it passes.
 //!
+//! A response that says of itself how long it is fresh, by `Cache-Control: s-maxage` or else `max-age`, is stored for no longer
+//! than that, whatever `ttl` and `ttl_from` say; one with `max-age=0` is not stored. What `stale_if_error` and
+//! `stale_while_revalidate` allow begins there.
+//!
 //! A `Vary` that names headers does not make several entries of one: the key alone tells entries apart. A handler sees
 //! headers through extractors only, and each of them is in the key or is skipped, so that what a response varies on is
 //! in the key unless somebody said that it does not matter.

@@ -3,6 +3,7 @@
 //! anew at every hit, so that filling them in allocates nothing for the table.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
@@ -42,6 +43,9 @@ pub struct CachedResponse {
     dates: OnceLock<Dates>,
     /// Set when it was refused after that, since something was invalidated meanwhile.
     refused: OnceLock<()>,
+    /// What `Cache-Control` says of it: to all, and to those alone who know more than the URL. It is the same for as long as the
+    /// response is held, so it is written once.
+    controls: [OnceLock<Option<HeaderValue>>; 2],
 }
 
 /// How old a stored response is, and how long it is fresh.
@@ -82,6 +86,7 @@ impl CachedResponse {
             may_be_stored,
             dates: OnceLock::new(),
             refused: OnceLock::new(),
+            controls: Default::default(),
         })
     }
 
@@ -102,6 +107,11 @@ impl CachedResponse {
 
     pub(super) fn may_be_stored(&self) -> bool {
         self.may_be_stored
+    }
+
+    /// How long the handler itself said that it is fresh.
+    pub(super) fn own_freshness(&self) -> Option<Duration> {
+        rules::own_freshness(&self.headers)
     }
 
     /// The headers that are stored.
@@ -128,6 +138,16 @@ impl CachedResponse {
     /// Whether the handler left it to the cache what `Cache-Control` says.
     pub(super) fn leaves_cache_control(&self) -> bool {
         self.headers.get(CACHE_CONTROL).is_some_and(HeaderValue::is_empty)
+    }
+
+    /// What `Cache-Control` says, written by `write` when it is told first.
+    pub(super) fn control(
+        &self,
+        is_private: bool,
+        write: impl FnOnce() -> Option<HeaderValue>,
+    ) -> Option<HeaderValue> {
+        let control = self.controls.get(usize::from(is_private))?;
+        control.get_or_init(write).clone()
     }
 
     /// The response, with the headers that are told anew. A place without a value is taken away.

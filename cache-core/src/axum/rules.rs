@@ -1,6 +1,8 @@
 //! Which responses may be stored, by RFC 9111 and by what is safe without looking at requests.
 //! It stores nothing. Invariant: what is in doubt is not stored.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE,
@@ -52,6 +54,33 @@ pub(super) fn says(headers: &HeaderMap, name: &HeaderName, members: &[&str]) -> 
     })
 }
 
+/// How long a response says of itself that it is fresh: `s-maxage`, which is for caches that many share, else `max-age`. The
+/// least where it is said twice, and not at all where it cannot be read.
+pub(super) fn own_freshness(headers: &HeaderMap) -> Option<Duration> {
+    let of = |name: &str| {
+        let said = headers.get_all(CACHE_CONTROL).iter();
+        let said = said.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+        let said = said.filter_map(|member| {
+            let (word, value) = member.split_once('=').unwrap_or((member, ""));
+            word.trim().eq_ignore_ascii_case(name).then(|| seconds(value))
+        });
+        said.min()
+    };
+    of("s-maxage").or_else(|| of("max-age")).map(Duration::from_secs)
+}
+
+/// Seconds as a directive has them, by RFC 9111, 1.2.2: what is too large for a number is very long.
+fn seconds(text: &str) -> u64 {
+    let digits = text.trim().trim_matches('"');
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    digits
+        .parse()
+        .unwrap_or(u64::from(u32::MAX))
+        .min(u64::from(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -94,6 +123,39 @@ mod tests {
         ] {
             assert!(may_be_stored(StatusCode::OK, &headers), "{headers:?}");
         }
+    }
+
+    #[test]
+    fn h3_what_a_response_says_of_its_freshness_is_read() {
+        for (value, expected) in [
+            ("max-age=60", Some(60)),
+            ("public, Max-Age = 60", Some(60)),
+            ("max-age=\"60\"", Some(60)),
+            ("max-age=60, s-maxage=5", Some(5)),
+            ("s-maxage=600, max-age=60", Some(600)),
+            ("max-age=60, max-age=30", Some(30)),
+            ("max-age=0", Some(0)),
+            // In doubt it is not fresh.
+            ("max-age", Some(0)),
+            ("max-age=soon", Some(0)),
+            ("max-age=-1", Some(0)),
+            ("max-age=1.5", Some(0)),
+            ("max-age=99999999999999999999", Some(u64::from(u32::MAX))),
+            ("public", None),
+            ("x-max-age=60", None),
+            ("stale-while-revalidate=60", None),
+        ] {
+            let headers = with(CACHE_CONTROL, value);
+            assert_eq!(
+                own_freshness(&headers),
+                expected.map(Duration::from_secs),
+                "{value}"
+            );
+        }
+        assert_eq!(own_freshness(&HeaderMap::new()), None);
+        let mut headers = with(CACHE_CONTROL, "public");
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("max-age=7"));
+        assert_eq!(own_freshness(&headers), Some(Duration::from_secs(7)));
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub(crate) enum Loaded {
 pub struct Verdict {
     store: bool,
     ttl: Option<Duration>,
+    /// How long it is fresh, whatever else is said.
+    most: Option<Duration>,
 }
 
 impl Verdict {
@@ -100,12 +102,19 @@ impl Verdict {
         Self {
             store: true,
             ttl: None,
+            most: None,
         }
     }
 
     /// Unless `accepted` is false.
     pub const fn only_if(mut self, accepted: bool) -> Self {
         self.store &= accepted;
+        self
+    }
+
+    /// For this long at most, whatever else is said.
+    pub const fn at_most(mut self, most: Option<Duration>) -> Self {
+        self.most = most;
         self
     }
 

@@ -56,7 +56,8 @@ impl Ticket {
             }
             Loaded::Value { value, size, verdict } => {
                 let ttl = if verdict.store && self.is_short_enough(&value) {
-                    self.ttl_of(verdict.ttl)
+                    let most = verdict.most.map_or(u64::MAX, millis);
+                    self.ttl_of(verdict.ttl).min(most)
                 } else {
                     0
                 };
