@@ -4,7 +4,7 @@
 //! cargo run --release --manifest-path benches/Cargo.toml -- all
 //! ```
 //!
-//! `hit`, `redis`, `stampede`, `races`, `outage`, `invalidate`, `coherence`, `sentinel` and `cluster` run one part; `--rounds N` and
+//! `hit`, `redis`, `stampede`, `races`, `responses`, `outage`, `invalidate`, `coherence`, `sentinel` and `cluster` run one part; `--rounds N` and
 //! `--slice-ms N` change how long. Prints Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
 
 // The candidates are the same text for each type of value.
@@ -36,6 +36,7 @@ mod redis_sentinels;
 #[allow(dead_code)]
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
+mod responses;
 #[cfg(feature = "ours")]
 mod sentinel;
 mod stampede;
@@ -49,7 +50,7 @@ use table::Effort;
 #[global_allocator]
 static ALLOCATOR: measure::CountingAllocator = measure::CountingAllocator;
 
-const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede | races | outage | invalidate | coherence | sentinel | cluster  [--rounds N] [--slice-ms N]";
+const USAGE: &str = "usage: benches all | hit [small | arc] | redis | stampede | races | responses | outage | invalidate | coherence | sentinel | cluster  [--rounds N] [--slice-ms N]";
 
 /// The command line.
 pub struct Options {
@@ -101,6 +102,7 @@ fn main() -> ExitCode {
             redis::run(&options);
             stampede::run(&options);
             races::run(&options);
+            responses::run(&options);
             outage::run(&options);
             #[cfg(feature = "ours")]
             {
@@ -124,6 +126,7 @@ fn main() -> ExitCode {
         // The process that hears of invalidations.
         #[cfg(feature = "ours")]
         Some("coherence-process") => coherence::process(&options),
+        Some("responses") => responses::run(&options),
         Some("outage") => outage::run(&options),
         Some("outage-row") => outage::row(&options),
         #[cfg(feature = "ours")]

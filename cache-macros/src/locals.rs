@@ -10,7 +10,7 @@ use crate::attr::{InvalidateOptions, Slot, Target, parse_target};
 use crate::crate_path::CratePath;
 use crate::errors::Message;
 use crate::model::Invalidator;
-use crate::signature::{Binding, Function, Home};
+use crate::signature::{Binding, Function, Home, Origin};
 use crate::template::{Flavor, Part, parse};
 
 /// What a macro with targets stands in.
@@ -82,9 +82,7 @@ fn bind(literal: &LitStr, flavor: Flavor, bindings: &mut Vec<Binding>) {
             type_span: literal.span(),
             cfgs: Vec::new(),
             is_plain: false,
-            is_of_url: false,
-            is_element: false,
-            is_state: false,
+            origin: Origin::Caller,
         }));
     }
 }

@@ -40,7 +40,7 @@ pub(crate) enum Elements {
 impl Cached {
     /// The element that the key is made of, where there is `each`.
     pub(crate) fn element(&self) -> Option<&Binding> {
-        self.bindings.iter().find(|binding| binding.is_element)
+        self.bindings.iter().find(|binding| binding.is_element())
     }
 
     /// The type of what is stored, without what is around it, as far as the signature shows it.

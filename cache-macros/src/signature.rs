@@ -48,15 +48,27 @@ pub(crate) struct Binding {
     pub(crate) cfgs: Vec<Attribute>,
     /// Whether the parameter is `name: Type`, so that messages may underline it as a whole.
     pub(crate) is_plain: bool,
+    pub(crate) origin: Origin,
+}
+
+/// Where an argument comes from, as far as its form tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From the caller.
+    Caller,
     /// Bound by `State(..)`, which is a dependency and no input.
-    pub(crate) is_state: bool,
+    State,
     /// Of an extractor that takes it from the URL.
-    pub(crate) is_of_url: bool,
+    Url,
     /// What `each` calls an element of an argument, in the place of that argument.
-    pub(crate) is_element: bool,
+    Element,
 }
 
 impl Binding {
+    pub(crate) fn is_element(&self) -> bool {
+        self.origin == Origin::Element
+    }
+
     /// The name without `r#`, as templates write it.
     pub(crate) fn plain_name(&self) -> String {
         self.name.unraw().to_string()
@@ -178,13 +190,17 @@ impl Function {
             if let FnArg::Typed(parameter) = input {
                 let first = bindings.len();
                 bind(&parameter.pat, Some(&parameter.ty), &mut bindings);
-                let is_state = is_state(parameter);
-                let is_of_url = is_of_url(parameter);
+                let origin = if is_state(parameter) {
+                    Origin::State
+                } else if is_of_url(parameter) {
+                    Origin::Url
+                } else {
+                    Origin::Caller
+                };
                 let cfgs: Vec<Attribute> = conditions(&parameter.attrs).cloned().collect();
                 let is_plain = matches!(&*parameter.pat, Pat::Ident(pattern) if pattern.subpat.is_none());
                 for binding in bindings.iter_mut().skip(first) {
-                    binding.is_state = is_state;
-                    binding.is_of_url = is_of_url;
+                    binding.origin = origin;
                     binding.is_plain = is_plain;
                     binding.cfgs.clone_from(&cfgs);
                 }
@@ -263,9 +279,7 @@ fn bind(pattern: &Pat, ty: Option<&Type>, bindings: &mut Vec<Binding>) {
                     type_span,
                     cfgs: Vec::new(),
                     is_plain: false,
-                    is_state: false,
-                    is_of_url: false,
-                    is_element: false,
+                    origin: Origin::Caller,
                 });
             }
             if let Some((_, inner)) = &ident.subpat {

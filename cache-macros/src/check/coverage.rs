@@ -11,7 +11,7 @@ use syn::{ReceiverKind, Type};
 use crate::attr::CachedAttribute;
 use crate::errors::{Errors, Message};
 use crate::model::{Cached, KeyPlan, Render};
-use crate::signature::{Binding, ungrouped};
+use crate::signature::{Binding, Origin, ungrouped};
 use crate::suggest::nearest;
 
 /// What `skip` names.
@@ -34,7 +34,7 @@ impl Skipped {
             .bindings
             .iter()
             .enumerate()
-            .filter(|(_, binding)| !binding.is_state);
+            .filter(|(_, binding)| binding.origin != Origin::State);
         inputs.map(|(index, _)| index).filter(|index| !self.has(*index))
     }
 
@@ -150,7 +150,7 @@ pub(crate) fn skip_and_key_are_apart(
 
 /// Elements that the key does not tell apart would share one entry.
 pub(crate) fn the_element_counts(cached: &Cached, plan: &KeyPlan, skipped: &Skipped, errors: &mut Errors) {
-    let Some(index) = cached.bindings.iter().position(|binding| binding.is_element) else {
+    let Some(index) = cached.bindings.iter().position(|binding| binding.is_element()) else {
         return;
     };
     if let Some((_, name)) = skipped.arguments.iter().find(|(skipped, _)| *skipped == index) {
@@ -185,7 +185,7 @@ pub(crate) fn everything_counts(cached: &Cached, plan: &KeyPlan, skipped: &Skipp
 
 fn argument_left_out(cached: &Cached, plan: &KeyPlan, binding: &Binding) -> syn::Error {
     let name = binding.plain_name();
-    if binding.is_element {
+    if binding.is_element() {
         return Message::new(format_args!(
             "element `{name}` is not part of the cache key, so all elements would share one entry"
         ))

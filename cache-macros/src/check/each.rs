@@ -11,7 +11,9 @@ use super::returns::KNOWN_VALUES;
 use crate::attr::{CachedOptions, EachOption};
 use crate::errors::{Errors, Message, list};
 use crate::model::{Cached, Each, Elements};
-use crate::signature::{Binding, Function, generic_types, last_segment, name_in, ungrouped, value_of};
+use crate::signature::{
+    Binding, Function, Origin, generic_types, last_segment, name_in, ungrouped, value_of,
+};
 use crate::suggest::nearest;
 
 /// Puts the element in the place of the argument that has it.
@@ -58,9 +60,7 @@ pub(crate) fn resolved(
         ty: Some(ty.clone()),
         cfgs: place.cfgs.clone(),
         is_plain: false,
-        is_state: false,
-        is_of_url: false,
-        is_element: true,
+        origin: Origin::Element,
     };
     Some(Each {
         argument: std::mem::replace(place, element),
@@ -91,7 +91,7 @@ fn no_elements(binding: &Binding) -> syn::Error {
     let message = match &binding.ty {
         Some(ty) => {
             let of = last_segment(Some(ty)).and_then(generic_types);
-            let of = of.and_then(|types| types.first().map(|ty| shown(ty)));
+            let of = of.and_then(|types| types.first().map(shown));
             let of = of.unwrap_or_else(|| "Uuid".to_owned());
             message.help(format_args!("write `{name}: Vec<{of}>` or `{name}: &[{of}]`"))
         }
@@ -131,7 +131,7 @@ fn returns_a_map(cached: &Cached, errors: &mut Errors) {
         return;
     }
     let element = cached.element().and_then(|element| element.ty.as_ref());
-    let element = element.map_or_else(|| "K".to_owned(), |ty| shown(ty));
+    let element = element.map_or_else(|| "K".to_owned(), shown);
     let message = Message::new(format_args!(
         "with `each`, `{}` has to tell which value is whose, and it does not return a `HashMap`",
         cached.function.name()

@@ -169,7 +169,7 @@ fn body(cached: &Cached, each: &Each) -> TokenStream {
     let others = cached
         .bindings
         .iter()
-        .filter(|binding| !binding.is_element && !binding.plain_name().starts_with('_'))
+        .filter(|binding| !binding.is_element() && !binding.plain_name().starts_with('_'))
         .map(|binding| {
             let Binding { name, cfgs, .. } = binding;
             let at = mixed(binding.type_span);

@@ -131,7 +131,7 @@ impl Context<'_> {
 
     /// Elements are given by reference in the function too.
     fn place_of(&self, binding: &Binding) -> Place {
-        if binding.is_element {
+        if binding.is_element() {
             Place::Handle
         } else {
             self.place

@@ -10,7 +10,7 @@ use syn::{ReturnType, Token, Type};
 
 use super::body::future_with;
 use crate::model::{Cached, KeyPlan};
-use crate::signature::{Function, ungrouped};
+use crate::signature::{Function, Origin, ungrouped};
 use crate::span::{first, mixed};
 
 /// What the function gives as it is expanded: a response, or what is hidden and is one.
@@ -116,7 +116,7 @@ pub(super) fn respond(cached: &Cached, key: &KeyPlan, found: &TokenStream) -> To
         .arguments()
         .into_iter()
         .filter_map(|index| cached.bindings.get(index));
-    let is_private = keyed.any(|binding| !binding.is_of_url);
+    let is_private = keyed.any(|binding| binding.origin != Origin::Url);
     quote_spanned! {span=>
         let __answer = #found;
         #private::answers::respond(__answer, __asked, #is_private)
