@@ -313,7 +313,9 @@ impl Lead {
         context: &mut Context<'_>,
         poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
     ) -> Poll<()> {
-        leads.iter().for_each(|lead| lead.flight.is_polled());
+        for lead in &*leads {
+            lead.flight.is_polled();
+        }
         let running = Running::enter(leads);
         let polled = catch_unwind(AssertUnwindSafe(|| poll(context)));
         drop(running);

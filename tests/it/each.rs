@@ -360,7 +360,6 @@ async fn s6_a_body_that_calls_its_own_function_does_not_wait_for_itself() {
     each = id in ids,
     skip(source),
     tags = ["of:{tenant}:{id}"],
-    ttl = Duration::from_secs(if id == "short" { 1 } else { 3600 }),
     bypass = ids.len() > 3,
     refresh = tenant == "fresh",
     cache_if = |value: &String| !value.is_empty(),

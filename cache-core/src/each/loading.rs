@@ -61,7 +61,8 @@ pub struct Loading<K, R, M, B, F, V, S, T, H> {
     groups: Vec<Group<F>>,
     finishing: Vec<Finishing<T>>,
     patience: Patience,
-    types: PhantomData<fn() -> (R, S, H)>,
+    #[expect(clippy::type_complexity, reason = "types alone")]
+    types: PhantomData<(fn() -> R, fn() -> S, fn() -> H)>,
 }
 
 impl<K, R, M, B, F, V, S, T, H> std::fmt::Debug for Loading<K, R, M, B, F, V, S, T, H> {

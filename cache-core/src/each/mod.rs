@@ -26,7 +26,8 @@ pub struct Each<S, C, H> {
     site: &'static Site,
     core: Arc<Core>,
     mode: Mode,
-    types: PhantomData<fn() -> (S, C, H)>,
+    #[expect(clippy::type_complexity, reason = "types alone")]
+    types: PhantomData<(fn() -> S, fn() -> C, fn() -> H)>,
 }
 
 impl<S, C, H> std::fmt::Debug for Each<S, C, H> {
@@ -114,6 +115,10 @@ impl<S: Shape, C: Coded, H: Share<S::Ret>> Each<S, C, H> {
         call
     }
 
+    #[expect(
+        clippy::type_complexity,
+        reason = "what a call is generic over is named once more"
+    )]
     fn look_up<K, R, B, F, V>(
         &self,
         call: &mut Loading<K, R, R::Map, B, F, V, S, S::Ret, H>,

@@ -469,21 +469,20 @@ impl Core {
                 let mut asked = wanted.asked.iter();
                 asked.find(|snapshot| *snapshot.generation.name == **name)
             })
-            .map(|found| found.cloned())
+            .map(Option::<&Snapshot>::cloned)
             .collect();
-        let current = match asked {
-            Some(asked) => asked,
-            None => {
-                let generations: Vec<Arc<Generation>> = stored
-                    .iter()
-                    .map(|(name, _)| {
-                        let mut known = wanted.names.iter();
-                        let known = known.find(|generation| *generation.name == **name);
-                        known.map_or_else(|| self.generations.of(name), Arc::clone)
-                    })
-                    .collect();
-                self.snapshots(Some(remote), &generations, budget).await
-            }
+        let current = if let Some(asked) = asked {
+            asked
+        } else {
+            let generations: Vec<Arc<Generation>> = stored
+                .iter()
+                .map(|(name, _)| {
+                    let mut known = wanted.names.iter();
+                    let known = known.find(|generation| *generation.name == **name);
+                    known.map_or_else(|| self.generations.of(name), Arc::clone)
+                })
+                .collect();
+            self.snapshots(Some(remote), &generations, budget).await
         };
         let stand = current
             .iter()

@@ -150,7 +150,7 @@ pub(crate) fn skip_and_key_are_apart(
 
 /// Elements that the key does not tell apart would share one entry.
 pub(crate) fn the_element_counts(cached: &Cached, plan: &KeyPlan, skipped: &Skipped, errors: &mut Errors) {
-    let Some(index) = cached.bindings.iter().position(|binding| binding.is_element()) else {
+    let Some(index) = cached.bindings.iter().position(Binding::is_element) else {
         return;
     };
     if let Some((_, name)) = skipped.arguments.iter().find(|(skipped, _)| *skipped == index) {

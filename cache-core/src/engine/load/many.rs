@@ -39,7 +39,7 @@ struct Led {
 /// Begins the loads of elements, each with its number.
 pub(crate) fn begin_all(core: &Arc<Core>, tickets: Vec<(usize, Box<Ticket>)>) -> Vec<Next> {
     let mut next = Vec::with_capacity(tickets.len());
-    let mut led = Vec::new();
+    let mut ours = Vec::new();
     let mut replaced = Vec::new();
     for (index, ticket) in tickets {
         if ticket.refresh {
@@ -53,7 +53,7 @@ pub(crate) fn begin_all(core: &Arc<Core>, tickets: Vec<(usize, Box<Ticket>)>) ->
         let names = ticket.names();
         match ticket.try_board(core, &names) {
             Boarded::Begun(begun) => next.push(Next::Begun(index, ticket, begun)),
-            Boarded::Lead(lead) => led.push(Led {
+            Boarded::Lead(lead) => ours.push(Led {
                 run: Box::new(Run::new(core, lead, Box::default())),
                 index,
                 ticket,
@@ -67,14 +67,14 @@ pub(crate) fn begin_all(core: &Arc<Core>, tickets: Vec<(usize, Box<Ticket>)>) ->
     if !replaced.is_empty() {
         next.push(Next::Later(Box::pin(all(replaced))));
     }
-    let tier = led.first().map(|led| led.ticket.tier());
+    let tier = ours.first().map(|led| led.ticket.tier());
     match tier.and_then(|tier| core.shared(tier)) {
         Some(remote) => next.push(Next::Later(Box::pin(ask_all(
             Arc::clone(core),
             remote.clone(),
-            led,
+            ours,
         )))),
-        None => next.extend(led.into_iter().map(|mut led| {
+        None => next.extend(ours.into_iter().map(|mut led| {
             led.run.generations = core.standing(&led.names, true);
             led.take_off()
         })),
