@@ -80,11 +80,3 @@ async fn interrupted() {
         std::future::pending::<()>().await;
     }
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn its_functions_fit_together() {
-        cache_core::catalogue().assert_sound();
-    }
-}

@@ -53,7 +53,7 @@ def main(started):
     started.append(service)
     address = service.stdout.readline().strip().removeprefix("listening on http://")
 
-    text = get(f"http://{address}/cache/metrics")
+    text = get(f"http://{address}/metrics")
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
     assert checked.returncode == 0 and not checked.stderr, checked.stderr.decode()
     print("promtool finds nothing wrong with", len(text.splitlines()), "lines")
@@ -61,7 +61,7 @@ def main(started):
     data = WORK / "data"
     shutil.rmtree(data, ignore_errors=True)
     config = WORK / "prometheus.yml"
-    scrape = {"job_name": "leads", "metrics_path": "/cache/metrics", "static_configs": [{"targets": [address]}]}
+    scrape = {"job_name": "leads", "metrics_path": "/metrics", "static_configs": [{"targets": [address]}]}
     # JSON is YAML.
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]}))
     command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{port}"]
