@@ -356,13 +356,6 @@ mod tests {
     }
 
     #[test]
-    fn options_of_the_future_are_unknown_and_not_ignored() {
-        let item = "async fn f(id: u64) -> u64 { id }";
-        let found = first_lines("each = id in ids, key = \"a:{id}\"", item);
-        assert_eq!(found, ["unknown option `each`"]);
-    }
-
-    #[test]
     fn a_tag_is_written_like_the_same_tag_of_an_invalidator() {
         let item = tokens("async fn f(a: u64, b: Filters) -> u64 { a }");
         let tags = "tags = [\"x\", \"city:{b.city:lower}:{a}-{b.0:hash}\"]";
