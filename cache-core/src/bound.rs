@@ -198,7 +198,7 @@ pub trait Batch<K>: Sized {
     fn has(map: &Self::Map, element: &K) -> bool;
     /// Takes what is known of an element; an error is that of the whole.
     #[doc(hidden)]
-    fn put(map: &mut Self::Map, element: K, value: Self::Element) -> Result<(), Self>;
+    fn fill(map: &mut Self::Map, element: K, value: Self::Element) -> Result<(), Self>;
     #[doc(hidden)]
     fn take(map: &mut Self::Map, element: &K) -> Self::Element;
     #[doc(hidden)]
@@ -219,7 +219,7 @@ impl<K: Eq + Hash, V, S: BuildHasher + Default> Batch<K> for HashMap<K, V, S> {
     fn has(map: &Self, element: &K) -> bool {
         map.contains_key(element)
     }
-    fn put(map: &mut Self, element: K, value: Option<V>) -> Result<(), Self> {
+    fn fill(map: &mut Self, element: K, value: Option<V>) -> Result<(), Self> {
         if let Some(value) = value {
             map.insert(element, value);
         }
@@ -247,7 +247,7 @@ impl<K: Eq + Hash, V, S: BuildHasher + Default, E> Batch<K> for Result<HashMap<K
     fn has(map: &Self::Map, element: &K) -> bool {
         map.contains_key(element)
     }
-    fn put(map: &mut Self::Map, element: K, value: Result<Option<V>, E>) -> Result<(), Self> {
+    fn fill(map: &mut Self::Map, element: K, value: Result<Option<V>, E>) -> Result<(), Self> {
         if let Some(value) = value.map_err(Err)? {
             map.insert(element, value);
         }

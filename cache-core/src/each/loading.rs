@@ -31,7 +31,7 @@ impl<K, R: Batch<K>> Map<K, R, R::Map, R::Element> {
     fn of() -> Self {
         Self {
             with_room: R::with_room,
-            put: R::put,
+            put: R::fill,
             take: R::take,
             whole: R::whole,
             open: R::open,

@@ -138,7 +138,7 @@ impl<S: Shape, C: Coded, H: Share<S::Ret>> Each<S, C, H> {
             match self.find(&|writer: &mut KeyWriter| key(element, writer)) {
                 Found::Hit(value) => {
                     // What is stored is no error.
-                    let _ = R::put(&mut call.found, element.clone(), value);
+                    let _ = R::fill(&mut call.found, element.clone(), value);
                     if !R::has(&call.found, element) {
                         others.insert(element);
                     }
