@@ -556,7 +556,7 @@ async fn a_batch_of_any_size_is_one_run() {
         let source = Source::new();
         let ids: Vec<u64> = (0..950).collect();
         assert_eq!(units(&cache, &source, ids.clone()).await, Ok(values(0..950)));
-        assert_eq!(source.asked(), [ids.clone()]);
+        assert_eq!(source.asked(), std::slice::from_ref(&ids));
         assert_eq!(units(&cache, &source, ids).await, Ok(values(0..950)));
         assert_eq!(source.asked(), [[0; 0]; 0]);
     }
