@@ -55,7 +55,8 @@ impl CacheManagerBuilder {
         /// any, and one further read for each load, as the server also tells a process of its own writes.
         client_tracking: bool => client_tracking;
         /// Whether reads of single keys may ride together in one `MGET` where more than eight are under way; they do unless
-        /// said. That halves what they cost; a proxy that takes no `MGET` is a reason against it. It has no variable.
+        /// said. It takes a third off what a hit in Redis costs a process with hundreds of them at once; a proxy that takes no
+        /// `MGET` is a reason against it. It has no variable.
         gather_reads: bool => gather_reads;
         /// `CACHE_LEASE`: how long a load that nobody polls holds its key.
         lease: Duration => lease;
