@@ -68,6 +68,7 @@ macro_rules! __cache_held {
     ($t:ty) => {
         <$t as $crate::__private::Holds<
             {
+                // Which of them a type needs is for the compiler to find out.
                 #[allow(unused_imports)]
                 use $crate::__private::{Holds as __Holds, Otherwise as _, Probe as __Probe};
                 type __A = $t;
@@ -89,6 +90,7 @@ pub use crate::__cache_held as held;
 #[macro_export]
 macro_rules! __cache_shape {
     ($t:ty) => {{
+        // Which of them a type needs is for the compiler to find out.
         #[allow(unused_imports)]
         use $crate::__private::peel::*;
         let tag = $crate::__private::Tag::<$crate::__private::Bare, $t>::of();
@@ -107,6 +109,7 @@ pub use crate::__cache_shape as any_shape;
 #[macro_export]
 macro_rules! __cache_content {
     ($shape:expr) => {{
+        // Which of them a type needs is for the compiler to find out.
         #[allow(unused_imports)]
         use $crate::__private::peel::*;
         (&$crate::__private::value($shape)).content()
@@ -119,6 +122,7 @@ pub use crate::__cache_content as content;
 #[macro_export]
 macro_rules! __cache_seen {
     ($place:expr) => {{
+        // Which of them a type needs is for the compiler to find out.
         #[allow(unused_imports)]
         use $crate::__private::peel::*;
         let place = $place;
@@ -137,6 +141,7 @@ pub use crate::__cache_seen as seen;
 #[macro_export]
 macro_rules! __cache_share {
     ($t:ty) => {{
+        // Which of them a type needs is for the compiler to find out.
         #[allow(unused_imports)]
         use $crate::__private::sharing::*;
         (&&&$crate::__private::Tag::<$crate::__private::Bare, $t>::of()).share()
@@ -149,6 +154,7 @@ pub use crate::__cache_share as share;
 #[macro_export]
 macro_rules! __cache_way {
     ($value:expr) => {{
+        // Which of them a type needs is for the compiler to find out.
         #[allow(unused_imports)]
         use $crate::__private::digest::*;
         (&&&&Of($value)).way()
