@@ -158,14 +158,13 @@ impl Ticket {
         }
         // Until the answer is there, and if it never comes, the key may be held.
         run.flight.set_claimed(true);
-        // Each look after the first has a budget of its own, as most of the time is spent waiting for somebody else's load.
-        let mut another = core.budget();
-        let budget = if std::mem::replace(&mut attempt.looked, true) {
-            &mut another
-        } else {
-            &mut run.budget
-        };
-        let answer = remote.claim(&attempt.key, &attempt.claim, budget).await;
+        let mut budget = run.budget.part();
+        let answer = remote.claim(&attempt.key, &attempt.claim, &mut budget).await;
+        // After the first look it is somebody else's load that is waited for, as long as that goes on.
+        let goes_on = matches!(answer, Ok(Claimed::Held { .. }));
+        if !std::mem::replace(&mut attempt.looked, true) || !goes_on {
+            run.budget = budget;
+        }
         match answer {
             Ok(Claimed::Granted) => {
                 run.claimed = true;
