@@ -29,6 +29,8 @@ struct Known {
     nonce: Option<u64>,
     /// When the shared tier was asked for it last; zero for never.
     asked: u64,
+    /// Which runs of which servers there were then. A server that was started again may have lost it.
+    runs: u64,
     /// Whether it is the first that was learnt: what was loaded before may be of an earlier one that was never known here.
     first: bool,
     /// How often it was to be asked again because invalidations may have been missed.
@@ -43,6 +45,7 @@ pub(crate) struct Before {
     version: u64,
     doubts: u64,
     learnt: u64,
+    runs: u64,
 }
 
 impl Generation {
@@ -71,34 +74,36 @@ impl Generation {
         }
     }
 
-    /// Whether the nonce is known and was asked for less than `age` milliseconds ago.
-    pub(crate) fn is_known(&self, age: u64) -> bool {
+    /// Whether the nonce is known and was asked for less than `age` milliseconds ago, of the servers that run now.
+    pub(crate) fn is_known(&self, age: u64, runs: u64) -> bool {
         let known = self.known();
-        known.nonce.is_some() && known.asked != 0 && clock::now().saturating_sub(known.asked) < age
+        let recent = known.asked != 0 && clock::now().saturating_sub(known.asked) < age;
+        known.nonce.is_some() && known.runs == runs && recent
     }
 
-    /// How things stand before the shared tier is asked.
-    pub(crate) fn before(&self) -> Before {
+    /// How things stand before the shared tier is asked, while these servers run.
+    pub(crate) fn before(&self, runs: u64) -> Before {
         let known = self.known();
         Before {
             version: self.version(),
             doubts: known.doubts,
             learnt: known.learnt,
+            runs,
         }
     }
 
     /// Takes over what the shared tier says, unless there was an invalidation since it was asked, or the answer may have
-    /// missed one. A nonce other than the one that was known means that one was missed.
-    pub(crate) fn learn(&self, before: Before, nonce: u64) {
+    /// missed one. A nonce other than the one that was known means that one was missed. Gives whether it was taken over.
+    pub(crate) fn learn(&self, before: Before, nonce: u64) -> bool {
         let mut known = self.known();
         if self.version() != before.version || known.doubts != before.doubts {
-            return;
+            return false;
         }
         let same = known.nonce == Some(nonce);
         if !same && known.learnt != before.learnt {
             // Of two answers that differ, which one is the later is not known.
             self.renew(&mut known);
-            return;
+            return false;
         }
         known.learnt += 1;
         known.first = known.nonce.is_none() || (same && known.first);
@@ -107,6 +112,8 @@ impl Generation {
         }
         known.nonce = Some(nonce);
         known.asked = clock::now();
+        known.runs = before.runs;
+        true
     }
 
     /// All that was loaded under another nonce is gone. Whether this one is the last is not known: messages come late.
@@ -133,15 +140,16 @@ impl Generation {
         self.version()
     }
 
-    /// The shared tier has taken a nonce of this process', after [`forget`](Self::forget). What was learnt in between is of
-    /// before; whoever else replaced the nonce may have done so after.
-    pub(crate) fn settle(&self, since: u64, nonce: u64) {
+    /// The shared tier has taken a nonce of this process', after [`forget`](Self::forget) and while these servers ran. What was
+    /// learnt in between is of before; whoever else replaced the nonce may have done so after.
+    pub(crate) fn settle(&self, since: u64, nonce: u64, runs: u64) {
         let mut known = self.known();
         let alone = self.version() == since;
         self.renew(&mut known);
         if alone {
             known.nonce = Some(nonce);
             known.asked = clock::now();
+            known.runs = runs;
         }
     }
 
@@ -262,7 +270,7 @@ mod tests {
     #[test]
     fn g2_what_the_server_said_before_an_invalidation_does_not_undo_it() {
         let generation = Generations::default().of("org:7");
-        let (before, renewed) = (generation.before(), fresh_nonce());
+        let (before, renewed) = (generation.before(0), fresh_nonce());
         generation.replace(renewed);
         generation.learn(before, 42);
         assert_eq!(generation.snapshot(u64::MAX).nonce, None);
@@ -271,7 +279,7 @@ mod tests {
     #[test]
     fn l2_what_was_asked_while_messages_were_missed_is_not_taken_over() {
         let generation = Generations::default().of("org:7");
-        let before = generation.before();
+        let before = generation.before(0);
         generation.distrust();
         generation.learn(before, 42);
         assert_eq!(generation.snapshot(u64::MAX).nonce, None);
@@ -280,7 +288,7 @@ mod tests {
     #[test]
     fn g2_an_earlier_answer_that_comes_later_is_not_taken_over() {
         let generation = Generations::default().of("org:7");
-        let (early, late) = (generation.before(), generation.before());
+        let (early, late) = (generation.before(0), generation.before(0));
         generation.learn(late, 42);
         generation.learn(early, 41);
         assert_eq!(generation.snapshot(u64::MAX).nonce, None);
@@ -289,12 +297,26 @@ mod tests {
     #[test]
     fn g5_a_nonce_that_was_lost_ends_what_was_loaded_under_it() {
         let generation = Generations::default().of("org:7");
-        generation.learn(generation.before(), 41);
+        generation.learn(generation.before(0), 41);
         let snapshot = generation.snapshot(u64::MAX);
-        generation.learn(generation.before(), 41);
+        generation.learn(generation.before(0), 41);
         assert!(snapshot.stands());
-        generation.learn(generation.before(), 42);
+        generation.learn(generation.before(0), 42);
         assert!(!snapshot.stands());
+    }
+
+    #[test]
+    fn g5_a_nonce_is_asked_for_again_when_a_server_was_started_again() {
+        let generation = Generations::default().of("org:7");
+        assert!(generation.learn(generation.before(1), 41));
+        let snapshot = generation.snapshot(u64::MAX);
+        assert!(generation.is_known(u64::MAX, 1) && !generation.is_known(u64::MAX, 2));
+        // Which has lost nothing.
+        assert!(generation.learn(generation.before(2), 41));
+        assert!(generation.is_known(u64::MAX, 2) && snapshot.stands());
+        let since = generation.forget();
+        generation.settle(since, 42, 2);
+        assert!(generation.is_known(u64::MAX, 2) && !generation.is_known(u64::MAX, 3));
     }
 
     #[test]
@@ -302,7 +324,7 @@ mod tests {
         let generation = Generations::default().of("org:7");
         let snapshot = generation.snapshot(u64::MAX);
         assert_eq!(snapshot.nonce, None);
-        generation.learn(generation.before(), 41);
+        generation.learn(generation.before(0), 41);
         assert!(snapshot.stands());
     }
 
@@ -310,7 +332,7 @@ mod tests {
     fn g1_an_invalidation_ends_what_was_loaded_before_its_nonce_was_learnt() {
         let generation = Generations::default().of("org:7");
         let snapshot = generation.snapshot(u64::MAX);
-        generation.learn(generation.before(), 41);
+        generation.learn(generation.before(0), 41);
         // Only now it is heard that 41 is the nonce of an invalidation.
         generation.replace(41);
         assert!(!snapshot.stands());

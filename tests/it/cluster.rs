@@ -229,6 +229,32 @@ async fn g5_a_generation_that_is_lost_with_its_node_revives_nothing() {
 }
 
 #[tokio::test]
+async fn g5_a_generation_that_is_lost_with_its_node_makes_one_wave_of_misses_alone() {
+    let cluster = RedisCluster::start();
+    let cache = redis_only(&cluster).await;
+    // Who listens to a node that ends doubts all that it knows.
+    let is_apart = |node: &usize| {
+        cluster.nodes()[*node]
+            .cli(&["CLIENT", "LIST", "TYPE", "pubsub"])
+            .is_empty()
+    };
+    let lost = (0..3).find(is_apart).expect("a node that nobody listens to");
+    let key = key_apart_from(&cluster, lost);
+    let mut tags = (0..).map(|n| format!("t{n}"));
+    let tag = tags
+        .find(|tag| cluster.owner(&format!("app:%tag:{tag}")) == lost)
+        .expect("one of many");
+    cache.set(&key, &1).tags([&tag]).await.expect("stored");
+    cluster.nodes()[lost].restart();
+    let fresh = redis_only(&cluster).await;
+    until_async("what one stores is found by the other", async || {
+        cache.set(&key, &2).tags([&tag]).await.expect("no error");
+        fresh.get::<u8>(&key).await == Some(2)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn l4_an_invalidation_on_a_dead_node_waits_and_holds_no_other_up() {
     let cluster = RedisCluster::start();
     let cache = manager(&cluster).await;

@@ -37,6 +37,10 @@ use crate::{clock, remote};
 use remove::generation;
 use site::Site;
 
+/// How often a nonce is asked for when each answer comes to nothing, because of an invalidation, or because only now those of
+/// other processes are heard.
+const MOST_ASKED: u32 = 3;
+
 /// Everything that one manager is.
 pub(crate) struct Core {
     pub(crate) config: Config,
@@ -327,7 +331,7 @@ impl Core {
         let bytes = if unknown.is_empty() {
             remote.get(&full, budget).await
         } else {
-            let (before, asked) = self.questions(&unknown);
+            let (before, asked) = self.questions(remote, &unknown);
             // On its own, as below: a hit has no room to make for what is asked once a minute.
             match Box::pin(remote.get_and_learn(&full, &asked, budget)).await {
                 Ok((bytes, nonces)) => {
@@ -503,24 +507,29 @@ impl Core {
 
     /// Those of some generations whose nonces the shared tier has to be asked for.
     fn unknown(&self, remote: &Remote, generations: &[Arc<Generation>]) -> Vec<Arc<Generation>> {
-        let age = self.nonce_age(remote);
+        let (age, runs) = (self.nonce_age(remote), remote.runs());
         generations
             .iter()
             // The shared tier still has the nonce that an invalidation it did not take is about.
             .filter(|generation| {
-                !generation.is_known(age) && !self.pending.covers_generation(&generation.name)
+                !generation.is_known(age, runs) && !self.pending.covers_generation(&generation.name)
             })
             .cloned()
             .collect()
     }
 
     /// What the shared tier is asked, and how things stood before.
-    fn questions(&self, generations: &[Arc<Generation>]) -> (Vec<Before>, Vec<(String, u64)>) {
+    fn questions(
+        &self,
+        remote: &Remote,
+        generations: &[Arc<Generation>],
+    ) -> (Vec<Before>, Vec<(String, u64)>) {
+        let runs = remote.runs();
         generations
             .iter()
             .map(|generation| {
                 let question = (self.generation_key(&generation.name), fresh_nonce());
-                (generation.before(), question)
+                (generation.before(runs), question)
             })
             .unzip()
     }
@@ -534,12 +543,18 @@ impl Core {
     ) -> Box<[Snapshot]> {
         let mut missing = false;
         if let Some(remote) = remote {
-            let unknown = self.unknown(remote, generations);
-            if !unknown.is_empty() {
-                let (before, asked) = self.questions(&unknown);
+            let mut unknown = self.unknown(remote, generations);
+            for _ in 0..MOST_ASKED {
+                if unknown.is_empty() {
+                    break;
+                }
+                let (before, asked) = self.questions(remote, &unknown);
                 match Box::pin(remote.learn(&asked, budget)).await {
-                    Ok(nonces) => learn(&unknown, &before, &nonces),
-                    Err(_) => missing = true,
+                    Ok(nonces) => unknown = learn(&unknown, &before, &nonces),
+                    Err(_) => {
+                        missing = true;
+                        break;
+                    }
                 }
             }
         }
@@ -612,10 +627,15 @@ impl Core {
     }
 }
 
-fn learn(generations: &[Arc<Generation>], before: &[Before], nonces: &[u64]) {
-    for ((generation, before), nonce) in generations.iter().zip(before).zip(nonces) {
-        generation.learn(*before, *nonce);
-    }
+/// Takes over what the shared tier said. Gives those of which it was not taken over.
+fn learn(generations: &[Arc<Generation>], before: &[Before], nonces: &[u64]) -> Vec<Arc<Generation>> {
+    generations
+        .iter()
+        .zip(before)
+        .zip(nonces)
+        .filter(|((generation, before), nonce)| !generation.learn(**before, **nonce))
+        .map(|((generation, _), _)| Arc::clone(generation))
+        .collect()
 }
 
 /// Whether an entry can be invalidated by all that its reader can be invalidated by: by the namespace and the tags, and by

@@ -152,6 +152,7 @@ impl Core {
     /// Invalidates in every tier, as far as the budget goes; the rest follows in the background. Gives how many entries
     /// there were.
     pub(crate) async fn invalidate(self: &Arc<Self>, name: Name, budget: &mut Budget) -> u64 {
+        let runs = self.remote.as_ref().map_or(0, Remote::runs);
         let mut since = 0;
         let local = match &name {
             // Nothing is stored under a nonce that the shared tier does not have yet: another one may come between.
@@ -179,7 +180,7 @@ impl Core {
         // What was read from the shared tier while it still had the old entry.
         match &name {
             Name::Generation(generation, nonce) if told => {
-                self.generations.of(generation).settle(since, *nonce);
+                self.generations.of(generation).settle(since, *nonce, runs);
             }
             Name::Generation(..) => {}
             _ => drop(self.forget(&name)),

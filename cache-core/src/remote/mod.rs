@@ -546,6 +546,16 @@ impl Remote {
         }
     }
 
+    /// Which runs of which servers there are: another number whenever one of them is started again, comes or goes. 0 when that is
+    /// not known.
+    pub(crate) fn runs(&self) -> u64 {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.nodes().runs(),
+            Self::Store(_) => 0,
+        }
+    }
+
     /// Whether a command about a key would fail at once.
     pub(crate) fn is_gone(&self, key: impl FnOnce() -> String) -> bool {
         match self {

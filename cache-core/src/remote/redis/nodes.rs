@@ -186,6 +186,14 @@ impl Nodes {
         }
     }
 
+    /// Which runs of which servers there are, as far as they say.
+    pub(crate) fn runs(&self) -> u64 {
+        match &self.layout {
+            Layout::One(node) => node.link.origin(),
+            Layout::Many(cluster) => cluster.runs(),
+        }
+    }
+
     /// Whether some server can be asked.
     pub(crate) fn is_up(&self) -> bool {
         match &self.layout {

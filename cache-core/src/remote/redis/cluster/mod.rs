@@ -86,6 +86,12 @@ impl Cluster {
         self.read(|map| map.nodes.clone())
     }
 
+    /// Another number whenever one of the nodes is started again, comes or goes.
+    pub(super) fn runs(&self) -> u64 {
+        let runs = |map: &Map| map.nodes.iter().fold(0, |all, node| all ^ node.link.origin());
+        self.read(runs)
+    }
+
     /// A node that can be asked, another one each time.
     pub(super) fn any(&self) -> Option<Arc<Node>> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
