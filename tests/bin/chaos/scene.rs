@@ -219,7 +219,7 @@ impl Worker {
                         let at = (row.parse().expect("a number"), number);
                         counts.lock().expect("not poisoned").insert(at, numbers);
                     }
-                    "wrong" | "failed" | "unknown" => {
+                    "wrong" | "failed" | "slow" | "unknown" => {
                         let at = started.elapsed().as_secs_f64();
                         eprintln!("{at:7.2} s, worker {writer}: {line}");
                     }

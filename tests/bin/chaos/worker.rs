@@ -22,6 +22,8 @@ pub(crate) const MOST_ROWS: usize = 64;
 const HANGS: Duration = Duration::from_secs(20);
 /// When an invalidation has not reached Redis for so long, that is told.
 const LATE: Duration = Duration::from_secs(1);
+/// When a call takes longer than its budget and what a busy machine takes, that is told.
+const SLOW: Duration = Duration::from_millis(250);
 
 static WRITER: OnceLock<usize> = OnceLock::new();
 static ROWS: LazyLock<Vec<Live>> = LazyLock::new(|| (0..MOST_ROWS).map(|_| Live::default()).collect());
@@ -150,6 +152,16 @@ impl Before {
     }
 }
 
+/// Counts how long a call took.
+fn took(number: usize, started: Instant, key: usize, how: &str) {
+    let took = started.elapsed();
+    ROWS[number].took(took);
+    if took > SLOW {
+        let millis = took.as_millis();
+        say(&format!("slow {number} {} by {how}: {millis} ms", text_of(key)));
+    }
+}
+
 async fn read_one(cache: &CacheManager) {
     let key = random(KEYS);
     let before = Before::a_call_of(key);
@@ -161,15 +173,15 @@ async fn read_one(cache: &CacheManager) {
             if let Some(value) = cache.get::<Value>(text_of(key)).await {
                 before.judge(key, &value, "get");
             }
-            row.took(started.elapsed());
+            took(before.row, started, key, "get");
         }
         1 => {
             let keys: Vec<usize> = (key / IDS * IDS..(key / IDS + 1) * IDS).step_by(9).collect();
-            let before: Vec<Before> = keys.iter().map(|key| Before::a_call_of(*key)).collect();
+            let all: Vec<Before> = keys.iter().map(|key| Before::a_call_of(*key)).collect();
             let texts: Vec<String> = keys.iter().map(|key| text_of(*key)).collect();
             let values = cache.get_many::<Value>(&texts).await;
-            row.took(started.elapsed());
-            for ((key, before), value) in keys.into_iter().zip(before).zip(values) {
+            took(before.row, started, key, "get_many");
+            for ((key, before), value) in keys.into_iter().zip(all).zip(values) {
                 if let Some(value) = value {
                     before.judge(key, &value, "get_many");
                 }
@@ -182,7 +194,7 @@ async fn read_one(cache: &CacheManager) {
         _ => {
             let result = tokio::time::timeout(HANGS, call(cache, key)).await;
             if !is_slow(key) {
-                row.took(started.elapsed());
+                took(before.row, started, key, "call");
             }
             match result {
                 Ok(Ok(value)) => before.judge(key, &value, "call"),
