@@ -27,6 +27,7 @@ mod proxy;
 mod races;
 mod redis;
 #[cfg(feature = "ours")]
+#[allow(dead_code)]
 #[path = "../../tests/support/redis_cluster.rs"]
 mod redis_cluster;
 #[cfg(feature = "ours")]
