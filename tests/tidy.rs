@@ -209,7 +209,13 @@ fn every_file_says_what_it_is() {
 
 /// Files that their module takes in for tests alone.
 fn is_for_tests(path: &Path) -> bool {
-    let for_tests = ["tests.rs", "properties.rs", "interleavings.rs", "sim"];
+    let for_tests = [
+        "tests.rs",
+        "properties.rs",
+        "interleavings.rs",
+        "meanwhile.rs",
+        "sim",
+    ];
     path.components()
         .any(|part| for_tests.iter().any(|name| part.as_os_str() == *name))
 }

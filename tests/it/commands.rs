@@ -37,7 +37,15 @@ fn brief(commands: &[String]) -> Vec<String> {
             [] => String::new(),
         }
     };
-    let own = |command: &&String| !command.starts_with("\"PING\"");
+    // What is sent every second comes when it comes.
+    let beat = |command: &str| {
+        ["%invalidations:", " h ", " ? "]
+            .iter()
+            .any(|sign| command.contains(sign))
+    };
+    let own = |command: &&String| {
+        !command.starts_with("\"PING\"") && !(command.starts_with("\"PUBLISH\"") && beat(command))
+    };
     commands.iter().filter(own).map(brief).collect()
 }
 

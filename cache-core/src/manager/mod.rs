@@ -410,5 +410,8 @@ fn encoded(bytes: Vec<u8>) -> Content {
     }))
 }
 
+#[cfg(all(test, feature = "redis"))]
+#[expect(clippy::unwrap_used, reason = "all of it is a test")]
+mod meanwhile;
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,6 @@ mod direct;
 pub(crate) mod many;
 mod run;
 mod settle;
-#[cfg(all(test, feature = "redis"))]
-#[expect(clippy::unwrap_used, reason = "all of it is a test")]
-mod tests;
 
 use std::any::Any;
 use std::sync::Arc;
