@@ -549,13 +549,11 @@ impl Core {
                     break;
                 }
                 let (before, asked) = self.questions(remote, &unknown);
-                match Box::pin(remote.learn(&asked, budget)).await {
-                    Ok(nonces) => unknown = learn(&unknown, &before, &nonces),
-                    Err(_) => {
-                        missing = true;
-                        break;
-                    }
-                }
+                let Ok(nonces) = Box::pin(remote.learn(&asked, budget)).await else {
+                    missing = true;
+                    break;
+                };
+                unknown = learn(&unknown, &before, &nonces);
             }
         }
         self.standing(generations, missing)
