@@ -44,7 +44,8 @@ fn brief(commands: &[String]) -> Vec<String> {
             .any(|sign| command.contains(sign))
     };
     let own = |command: &&String| {
-        !command.starts_with("\"PING\"") && !(command.starts_with("\"PUBLISH\"") && beat(command))
+        let says = |name: &str| command.starts_with(name);
+        !(says("\"PING\"") || says("\"PUBLISH\"") && beat(command))
     };
     commands.iter().filter(own).map(brief).collect()
 }
