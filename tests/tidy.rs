@@ -212,6 +212,7 @@ fn is_for_tests(path: &Path) -> bool {
     let for_tests = [
         "tests.rs",
         "properties.rs",
+        "snapshots.rs",
         "interleavings.rs",
         "meanwhile.rs",
         "sim",

@@ -8,8 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 pub use std::any::type_name;
 pub use std::boxed::Box;
+pub use std::future::Future;
 pub use std::marker::Sized;
 pub use std::option::Option::{self, None, Some};
+pub use std::pin::pin;
 pub use std::primitive::{bool, usize};
 pub use std::result::Result::{self, Err, Ok};
 pub use std::string::String;
@@ -20,15 +22,14 @@ pub use inventory;
 
 #[cfg(feature = "axum")]
 pub use crate::axum::answers;
-pub use crate::each::{Each, Said, each};
-pub use crate::engine::call::{Miss, Mode};
-pub use crate::engine::held::{Holds, Otherwise, Probe};
+pub use crate::each::{Each, Said};
+pub use crate::engine::call::{Load, Miss, Mode, Render, judging, store_all};
+pub use crate::engine::held::{Holds, around};
 pub use crate::engine::info::{FunctionInfo, TargetInfo};
 pub use crate::engine::load::Verdict;
 pub use crate::engine::shape::{
-    Bare, BySerde, Coded, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View,
+    Bare, ByClone, BySerde, Coded, How, Inside, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View,
 };
-pub use crate::engine::shape::{peel, share as sharing};
 pub use crate::engine::site::{Registered, Site};
 pub use crate::handle::Place;
 pub use crate::key::{Canonical, KeyWriter};
@@ -61,77 +62,63 @@ macro_rules! __cache_register {
 }
 pub use crate::__cache_register as register;
 
-/// The type of the value in a return type that names no generic parameter.
+/// What is around the value in a return type that names no generic parameter.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __cache_held {
+macro_rules! __cache_around {
     ($t:ty) => {
-        <$t as $crate::__private::Holds<
-            {
-                // Which of them a type needs is for the compiler to find out.
-                #[allow(unused_imports)]
-                use $crate::__private::{Holds as __Holds, Otherwise as _, Probe as __Probe};
-                type __A = $t;
-                type __B = <__A as __Holds<{ __Probe::<__A>::RESULT }>>::Held;
-                type __C = <__B as __Holds<{ __Probe::<__B>::JSON }>>::Held;
-                type __D = <__C as __Holds<{ __Probe::<__C>::OPTION }>>::Held;
-                __Probe::<__A>::RESULT
-                    + __Probe::<__B>::JSON
-                    + __Probe::<__C>::OPTION
-                    + 4 * __Probe::<__D>::JSON
-            },
-        >>::Held
+        $crate::__private::around(|| $crate::__cache_peeled!($t))
     };
 }
-pub use crate::__cache_held as held;
+pub use crate::__cache_around as around_value;
 
-/// The shape of a return type.
+/// The shape of a return type, told by one step for each thing that may be around a value.
+#[cfg(feature = "axum")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cache_peeled {
+    ($t:ty) => {
+        $crate::__cache_peeled!(of $crate::__private::Tag::<$crate::__private::Bare, $t>::of())
+    };
+    (of $tag:expr) => {
+        $tag.result().json().option().json().shape()
+    };
+}
+/// The shape of a return type, told by one step for each thing that may be around a value.
+#[cfg(not(feature = "axum"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cache_peeled {
+    ($t:ty) => {
+        $crate::__cache_peeled!(of $crate::__private::Tag::<$crate::__private::Bare, $t>::of())
+    };
+    (of $tag:expr) => {
+        $tag.result().option().shape()
+    };
+}
+
+/// The same as a value. The steps are for the compiler alone: nothing of them is in the program.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cache_shape {
     ($t:ty) => {{
-        // Which of them a type needs is for the compiler to find out.
-        #[allow(unused_imports)]
-        use $crate::__private::peel::*;
-        let tag = $crate::__private::Tag::<$crate::__private::Bare, $t>::of();
-        let tag = (&tag).result();
-        let tag = (&tag).json();
-        let tag = (&tag).option();
-        let tag = (&tag).json();
-        (&tag).shape()
+        let shape = $crate::__private::Shaped::new();
+        if false {
+            shape.is($crate::__cache_peeled!($t));
+        }
+        shape
     }};
 }
 pub use crate::__cache_shape as shape;
-pub use crate::__cache_shape as any_shape;
-
-/// The type of the value in a shape, if that is `()`, and else one that stands for all others.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __cache_content {
-    ($shape:expr) => {{
-        // Which of them a type needs is for the compiler to find out.
-        #[allow(unused_imports)]
-        use $crate::__private::peel::*;
-        (&$crate::__private::value($shape)).content()
-    }};
-}
-pub use crate::__cache_content as content;
 
 /// An entry, with what is inside of the return type.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cache_seen {
     ($place:expr) => {{
-        // Which of them a type needs is for the compiler to find out.
-        #[allow(unused_imports)]
-        use $crate::__private::peel::*;
         let place = $place;
-        let tag = place.returned();
-        let tag = (&tag).result();
-        let tag = (&tag).json();
-        let tag = (&tag).option();
-        let tag = (&tag).json();
-        place.seen((&tag).shape())
+        let shape = $crate::__cache_peeled!(of place.returned());
+        place.here().seen(shape)
     }};
 }
 pub use crate::__cache_seen as seen;
@@ -141,10 +128,11 @@ pub use crate::__cache_seen as seen;
 #[macro_export]
 macro_rules! __cache_share {
     ($t:ty) => {{
-        // Which of them a type needs is for the compiler to find out.
-        #[allow(unused_imports)]
-        use $crate::__private::sharing::*;
-        (&&&$crate::__private::Tag::<$crate::__private::Bare, $t>::of()).share()
+        let how = $crate::__private::How::new();
+        if false {
+            how.is($crate::__private::ByClone::<$t>::of().share());
+        }
+        how
     }};
 }
 pub use crate::__cache_share as share;
@@ -203,20 +191,65 @@ pub mod digest {
     }
 }
 
-/// Looks a call up by the bytes of its arguments, and by the text of its key, which `render` writes.
-#[expect(clippy::too_many_arguments, reason = "three of them are types alone")]
+/// Looks a call up by the bytes of its arguments, and by the text of its key, both of which `render` writes.
 #[inline]
-pub fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
+pub fn lookup<S: Shape, H: Share<S::Ret>>(
     site: &'static Site,
     _: Shaped<S>,
-    _: C,
-    _: H,
+    _: How<H>,
     manager: Option<&CacheManager>,
     mode: Mode,
-    arguments: &KeyWriter,
-    render: &dyn Fn(&mut KeyWriter),
+    render: &dyn Render,
+) -> Result<S::Ret, Miss<S, H>>
+where
+    S::Stored: Written,
+{
+    crate::engine::call::lookup::<S, BySerde<S::Stored>, H>(site, manager, mode, render)
+}
+
+/// The same for values that stay in this process.
+#[inline]
+pub fn lookup_in_memory<S: Shape, H: Share<S::Ret>>(
+    site: &'static Site,
+    _: Shaped<S>,
+    _: How<H>,
+    manager: Option<&CacheManager>,
+    mode: Mode,
+    render: &dyn Render,
 ) -> Result<S::Ret, Miss<S, H>> {
-    crate::engine::call::lookup::<S, C, H>(site, manager, mode, arguments, render)
+    crate::engine::call::lookup::<S, NotCoded, H>(site, manager, mode, render)
+}
+
+/// A call with many elements in this manager or the current one.
+pub fn each<S: Shape, H: Share<S::Ret>>(
+    site: &'static Site,
+    _: Shaped<S>,
+    _: How<H>,
+    manager: Option<&CacheManager>,
+    mode: Mode,
+) -> Each<S, BySerde<S::Stored>, H>
+where
+    S::Stored: Written,
+{
+    Each::new(site, manager, mode)
+}
+
+/// The same for values that stay in this process.
+pub fn each_in_memory<S: Shape, H: Share<S::Ret>>(
+    site: &'static Site,
+    _: Shaped<S>,
+    _: How<H>,
+    manager: Option<&CacheManager>,
+    mode: Mode,
+) -> Each<S, NotCoded, H> {
+    Each::new(site, manager, mode)
+}
+
+/// A value of any type, for the compiler alone: it is never called.
+pub fn never<T>() -> T {
+    loop {
+        std::hint::spin_loop();
+    }
 }
 
 /// The type that a function returns.
@@ -232,19 +265,6 @@ pub fn value<S: View>(_: Shaped<S>) -> PhantomData<S::Value> {
 /// The type of the value in it, with the pointer around it that is handed out.
 pub fn held_in<S: View>(_: Shaped<S>) -> PhantomData<S::Held> {
     PhantomData
-}
-
-/// The codec of what a function returns.
-pub fn codec<S: Shape>(_: Shaped<S>) -> BySerde<S::Stored>
-where
-    S::Stored: Written,
-{
-    BySerde::new()
-}
-
-/// No codec: the values stay in this process.
-pub fn no_codec<S: Shape>(_: Shaped<S>) -> NotCoded {
-    NotCoded
 }
 
 /// Writes the namespace of a method that has no key of its own.
@@ -301,11 +321,6 @@ pub fn method_query_hash<T: ?Sized>(out: &mut KeyWriter, path: &str, arguments: 
     }
 }
 
-/// Stores every value.
-pub fn store_all<V: ?Sized>(_: &V) -> Verdict {
-    Verdict::store()
-}
-
 /// Counts a search.
 pub fn popular(site: &'static Site, manager: Option<&CacheManager>, text: &str) {
     if !forced::is_bypassed(site) {
@@ -344,20 +359,31 @@ pub fn key_of(render: impl FnOnce(&mut KeyWriter)) -> Key {
     Key::render(render)
 }
 
-/// Invalidates one key.
-pub async fn invalidate_key(manager: Option<&CacheManager>, key: Key) -> bool {
-    let core = core_of(manager, Arc::clone);
-    core.invalidate(Name::Key(key.as_str().to_owned()), &mut core.budget())
-        .await
-        > 0
+/// An entry in the manager that is the current one now, and not in that of the moment when it is used.
+pub fn here<V>(entry: crate::handle::Entry<V>) -> crate::handle::Entry<V> {
+    entry.here()
 }
 
-/// Invalidates all of a function.
-pub async fn invalidate_target(manager: Option<&CacheManager>, target: Target) {
-    let core = core_of(manager, Arc::clone);
-    let mut budget = core.budget();
-    for name in target.names() {
-        core.invalidate(name, &mut budget).await;
+/// Invalidates one key. Which manager is the current one is asked when it is polled.
+pub fn invalidate_key(manager: Option<&CacheManager>, key: Key) -> impl Future<Output = bool> + use<> {
+    let manager = manager.cloned();
+    async move {
+        let core = core_of(manager.as_ref(), Arc::clone);
+        core.invalidate(Name::Key(key.as_str().to_owned()), &mut core.budget())
+            .await
+            > 0
+    }
+}
+
+/// Invalidates all of a function. Which manager is the current one is asked when it is polled.
+pub fn invalidate_target(manager: Option<&CacheManager>, target: Target) -> impl Future<Output = ()> + use<> {
+    let manager = manager.cloned();
+    async move {
+        let core = core_of(manager.as_ref(), Arc::clone);
+        let mut budget = core.budget();
+        for name in target.names() {
+            core.invalidate(name, &mut budget).await;
+        }
     }
 }
 

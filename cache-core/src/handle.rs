@@ -7,11 +7,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bound::Written;
 use crate::codec::{Codec, Value};
 use crate::engine::call::{Mode, value_of};
 use crate::engine::load::Ticket;
 use crate::engine::remove::Name;
-use crate::engine::shape::{Bare, Coded, Shape, Shaped, Tag};
+use crate::engine::shape::{Bare, BySerde, Coded, Shape, Shaped, Tag};
 use crate::engine::site::Site;
 use crate::engine::{Core, current, forced};
 use crate::key::KeyWriter;
@@ -22,12 +23,12 @@ type Adaptive = Box<dyn Fn(&(dyn std::any::Any + Send + Sync)) -> Option<Duratio
 
 /// An entry of a function that returns `R`, before it is known what is inside of that.
 pub struct Place<R> {
-    core: Arc<Core>,
+    /// Without one, that of the moment when it is used.
+    core: Option<Arc<Core>>,
     site: &'static Site,
     codec: Option<Codec>,
+    /// Empty where the arguments could not be written, so that there is no such entry.
     key: Key,
-    /// Whether the arguments could not be written, so that there is no such entry.
-    failed: bool,
     tags: Vec<String>,
     ttl: Option<Duration>,
     adaptive: Option<Adaptive>,
@@ -41,28 +42,50 @@ impl<R> fmt::Debug for Place<R> {
 }
 
 impl<R> Place<R> {
-    /// The entry with the key that `render` writes.
-    pub fn of<S: Shape<Ret = R>, C: Coded>(
+    /// The entry with a key.
+    pub fn of<S: Shape<Ret = R>>(
         site: &'static Site,
         _: Shaped<S>,
-        _: C,
         manager: Option<&CacheManager>,
-        render: impl FnOnce(&mut KeyWriter),
+        key: Key,
+    ) -> Self
+    where
+        S::Stored: Written,
+    {
+        Self::with(site, BySerde::<S::Stored>::codec(), manager, key)
+    }
+
+    /// The same of a function whose values stay in this process.
+    pub fn in_memory<S: Shape<Ret = R>>(
+        site: &'static Site,
+        _: Shaped<S>,
+        manager: Option<&CacheManager>,
+        key: Key,
     ) -> Self {
-        let mut writer = KeyWriter::new();
-        render(&mut writer);
-        let failed = writer.has_failed();
+        Self::with(site, None, manager, key)
+    }
+
+    fn with(site: &'static Site, codec: Option<Codec>, manager: Option<&CacheManager>, key: Key) -> Self {
         Self {
-            core: current::with(manager.map(|manager| &manager.core), |core, _| Arc::clone(core)),
+            core: manager.map(|manager| Arc::clone(&manager.core)),
             site,
-            codec: C::codec(),
-            key: Key::from_text(std::str::from_utf8(writer.finish()).unwrap_or_default()),
-            failed,
+            codec,
+            key,
             tags: Vec::new(),
             ttl: None,
             adaptive: None,
             returned: PhantomData,
         }
+    }
+
+    fn core(&self) -> Arc<Core> {
+        self.core.clone().unwrap_or_else(current::get)
+    }
+
+    /// The entry in the manager that is the current one now.
+    pub fn here(mut self) -> Self {
+        self.core = Some(self.core());
+        self
     }
 
     /// What the function returns, to be looked into.
@@ -104,7 +127,6 @@ impl<R> Place<R> {
                 site: self.site,
                 codec: self.codec,
                 key: self.key,
-                failed: self.failed,
                 tags: self.tags,
                 ttl: self.ttl,
                 adaptive: self.adaptive,
@@ -118,12 +140,12 @@ impl<R> Place<R> {
 
     /// Drops the entry.
     pub async fn invalidate(self) -> bool {
-        invalidate(&self.core, &self.key).await
+        invalidate(&self.core(), &self.key).await
     }
 
     fn ticket(&self) -> Option<Ticket> {
-        let core = &self.core;
-        (core.is_on() && !self.failed).then(|| Ticket {
+        let core = &self.core();
+        (core.is_on() && !self.key.as_str().is_empty()).then(|| Ticket {
             site: Some(self.site),
             codec: self.codec,
             ttl: self.ttl,
@@ -175,6 +197,23 @@ impl<V> Entry<V> {
         (self.give)(value_of(content, self.place.codec, self.stored)??)
     }
 
+    pub(crate) fn here(mut self) -> Self {
+        self.place = self.place.here();
+        self
+    }
+
+    /// [`peek`](Self::peek), as the handle of a function has it.
+    #[doc(hidden)]
+    pub async fn peeked(self) -> Option<V> {
+        self.peek().await
+    }
+
+    /// [`put`](Self::put), as the handle of a function has it.
+    #[doc(hidden)]
+    pub async fn filled(self, value: V) {
+        self.put(value).await;
+    }
+
     /// Stores a value as if the function had just returned it, with its TTL, tags, version and tier. Loads that are under
     /// way do not replace it. What `cache_if` says is not asked.
     pub async fn put(&self, value: V) {
@@ -189,7 +228,7 @@ impl<V> Entry<V> {
 
     /// Drops the entry, and keeps loads that are under way from storing theirs. Tells whether there was one.
     pub async fn invalidate(&self) -> bool {
-        invalidate(&self.place.core, &self.place.key).await
+        invalidate(&self.place.core(), &self.place.key).await
     }
 }
 

@@ -30,6 +30,10 @@ mod model;
 mod properties;
 #[cfg(feature = "full")]
 mod signature;
+// A test fails by a panic.
+#[allow(clippy::panic)]
+#[cfg(all(test, feature = "full"))]
+mod snapshots;
 #[cfg(feature = "full")]
 mod span;
 #[cfg(feature = "full")]

@@ -4,6 +4,7 @@
 //! is never an [`Answer::Whole`].
 
 use std::any::Any;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arrayvec::ArrayString;
@@ -14,11 +15,12 @@ pub use axum::response::Response;
 pub use super::asked::{Asked, asked};
 use super::record;
 use super::response::{self, CachedResponse, Freshness};
-use crate::SharedError;
 use crate::codec::Codec;
-use crate::engine::call::Mode;
+use crate::engine::call::{self, Miss, Mode, Render};
 use crate::engine::load::Verdict;
-use crate::engine::shape::{Coded, Seen, Shape, Shaped, Share, View};
+use crate::engine::shape::{Coded, Seen, Shape, Share, View};
+use crate::engine::site::Site;
+use crate::{CacheManager, SharedError};
 
 /// The longest body that is stored when nothing is said: 2 MiB.
 pub const MAX_RESPONSE_BYTES: usize = 2 << 20;
@@ -118,46 +120,46 @@ impl Coded for Wire {
     }
 }
 
-/// The shape.
-pub fn shape() -> Shaped<Responses> {
-    Shaped::new()
+/// Looks a call up. See [`lookup`](crate::__private::lookup).
+#[inline]
+pub fn lookup(
+    site: &'static Site,
+    manager: Option<&CacheManager>,
+    mode: Mode,
+    render: &dyn Render,
+) -> Result<Answer, Miss<Responses, Resent>> {
+    call::lookup::<Responses, Wire, Resent>(site, manager, mode, render)
 }
 
-/// How failures are shared.
-pub fn share() -> Resent {
-    Resent
-}
-
-/// How responses are written.
-pub fn codec() -> Wire {
-    Wire
-}
-
-/// What a handler returned, to be asked whether it is an `Err`. The call on a reference prefers the first trait.
+/// What a handler returned, to be asked whether it is an `Err`. What is no `Result` has only the method of what this derefs to.
 #[derive(Debug)]
 pub struct Returned<'a, R>(pub &'a R);
 
-/// A `Result`.
-pub trait OfResult {
-    /// Whether it is an `Err`.
-    fn is_err(&self) -> bool;
+/// What is no `Result`.
+#[derive(Debug)]
+pub struct NoResult(());
+
+impl<R> Deref for Returned<'_, R> {
+    type Target = NoResult;
+
+    fn deref(&self) -> &NoResult {
+        &NoResult(())
+    }
 }
 
-impl<T, E> OfResult for Returned<'_, Result<T, E>> {
-    fn is_err(&self) -> bool {
+impl<T, E> Returned<'_, Result<T, E>> {
+    /// Whether it is an `Err`.
+    pub fn is_err(&self) -> bool {
         self.0.is_err()
     }
 }
 
-/// Anything else.
-pub trait OfNoResult {
+impl NoResult {
     /// It is no `Err`.
-    fn is_err(&self) -> bool {
+    pub fn is_err(&self) -> bool {
         false
     }
 }
-
-impl<R> OfNoResult for &Returned<'_, R> {}
 
 /// Reads the response of a run.
 pub async fn record(response: Response, is_err: bool, limit: usize, asked: Asked) -> Answer {

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use crate::CacheManager;
 use crate::bound::Batch;
-use crate::engine::call::{Mode, by_arguments, by_text, give};
+use crate::engine::call::{Mode, Render, by_arguments, by_text, give};
 use crate::engine::load::many::begin_all;
 use crate::engine::load::{Ticket, Verdict};
-use crate::engine::shape::{Coded, Shape, Shaped, Share};
+use crate::engine::shape::{Coded, Shape, Share};
 use crate::engine::site::Site;
 use crate::engine::{Core, current, forced};
 use crate::key::KeyWriter;
@@ -69,24 +69,17 @@ enum Found<R> {
     Unknown,
 }
 
-/// A call in this manager or the current one.
-pub fn each<S: Shape, C: Coded, H: Share<S::Ret>>(
-    site: &'static Site,
-    _: Shaped<S>,
-    _: C,
-    _: H,
-    manager: Option<&CacheManager>,
-    mode: Mode,
-) -> Each<S, C, H> {
-    Each {
-        site,
-        core: current::with(manager.map(|manager| &manager.core), |core, _| Arc::clone(core)),
-        mode: forced::take(site, mode),
-        types: PhantomData,
-    }
-}
-
 impl<S: Shape, C: Coded, H: Share<S::Ret>> Each<S, C, H> {
+    /// A call in this manager or the current one.
+    pub(crate) fn new(site: &'static Site, manager: Option<&CacheManager>, mode: Mode) -> Self {
+        Self {
+            site,
+            core: current::with(manager.map(|manager| &manager.core), |core, _| Arc::clone(core)),
+            mode: forced::take(site, mode),
+            types: PhantomData,
+        }
+    }
+
     /// The values of these elements: what is fresh, and what the body gives for the others. `key` and `said` are asked at once.
     pub fn load<K, R, B, F, V, W, D>(
         self,
@@ -160,10 +153,10 @@ impl<S: Shape, C: Coded, H: Share<S::Ret>> Each<S, C, H> {
         }
     }
 
-    fn find(&self, render: &dyn Fn(&mut KeyWriter)) -> Found<S::Ret> {
+    fn find(&self, render: &dyn Render) -> Found<S::Ret> {
         let mut arguments = KeyWriter::arguments();
         arguments.function(self.site);
-        render(&mut arguments);
+        render.render(&mut arguments);
         let (site, core) = (self.site, Some(&self.core));
         if let Some(value) = by_arguments(site, core, self.mode, &arguments)
             && let Ok(value) = value.downcast::<S::Stored>()

@@ -3,7 +3,7 @@
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -44,15 +44,32 @@ impl Mode {
     }
 }
 
+// Not `dyn Fn`, whose table has two more functions to be compiled for each closure.
+/// Writes the key of a call, as text or as the bytes of its arguments.
+pub trait Render {
+    /// Writes it.
+    fn render(&self, out: &mut KeyWriter);
+}
+
+impl<F: Fn(&mut KeyWriter)> Render for F {
+    #[inline]
+    fn render(&self, out: &mut KeyWriter) {
+        self(out);
+    }
+}
+
 /// The cached result of a call, or what it takes to get it.
 #[inline]
 pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     site: &'static Site,
     manager: Option<&CacheManager>,
     mode: Mode,
-    arguments: &KeyWriter,
-    render: &dyn Fn(&mut KeyWriter),
+    render: &dyn Render,
 ) -> Result<S::Ret, Miss<S, H>> {
+    let mut arguments = KeyWriter::arguments();
+    arguments.function(site);
+    render.render(&mut arguments);
+    let arguments = &arguments;
     // Most hits are found by the bytes of the arguments; only what is not needs its key as text.
     if let Some(value) = by_arguments(site, manager.map(|manager| &manager.core), mode, arguments)
         && let Ok(value) = value.downcast::<S::Stored>()
@@ -69,7 +86,7 @@ fn further<S: Shape, C: Coded, H: Share<S::Ret>>(
     manager: Option<&CacheManager>,
     mode: Mode,
     arguments: &KeyWriter,
-    render: &dyn Fn(&mut KeyWriter),
+    render: &dyn Render,
 ) -> Result<S::Ret, Miss<S, H>> {
     let given = manager.map(|manager| &manager.core);
     let (ticket, content) = by_text(site, C::codec, given, mode, arguments, render);
@@ -124,7 +141,7 @@ pub(crate) fn by_text(
     given: Option<&Arc<Core>>,
     mode: Mode,
     arguments: &KeyWriter,
-    render: &dyn Fn(&mut KeyWriter),
+    render: &dyn Render,
 ) -> (Option<Box<Ticket>>, Option<Content>) {
     let mode = forced::take(site, mode);
     let core = current::with(given, |core, _| Arc::clone(core));
@@ -132,7 +149,7 @@ pub(crate) fn by_text(
         return (None, None);
     }
     let mut writer = KeyWriter::new();
-    render(&mut writer);
+    render.render(&mut writer);
     if writer.has_failed() {
         return (None, None);
     }
@@ -246,27 +263,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         self
     }
 
-    /// The result: of this call's run, or of one that it shares.
-    pub async fn load<F, V>(mut self, load: F, verdict: V) -> S::Ret
-    where
-        F: Future<Output = S::Ret>,
-        V: Fn(&S::Value) -> Verdict,
-    {
-        let mut load = pin!(load);
-        std::future::poll_fn(move |context| {
-            loop {
-                match self.poll(context, &mut |context| load.as_mut().poll(context), &verdict) {
-                    Poll::Ready(Step::Done(ret) | Step::Early(ret)) => return Poll::Ready(ret),
-                    // It was left to others in vain.
-                    Poll::Ready(Step::Over) => self.call = Call::Bypass,
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        })
-        .await
-    }
-
-    /// As [`load`](Self::load), of a function that may go on after its caller has its value.
+    /// As [`Load`], of a function that may go on after its caller has its value.
     pub async fn load_in_background<F, V>(mut self, mut load: Pin<Box<F>>, verdict: V) -> S::Ret
     where
         S: 'static,
@@ -312,6 +309,22 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
             }
         })
         .await;
+    }
+
+    /// Goes on until there is a result, and nothing is left to others.
+    fn run(
+        &mut self,
+        context: &mut Context<'_>,
+        mut load: Pin<&mut dyn Future<Output = S::Ret>>,
+        verdict: &dyn Fn(&S::Value) -> Verdict,
+    ) -> Poll<S::Ret> {
+        loop {
+            match ready!(self.poll(context, &mut |context| load.as_mut().poll(context), verdict)) {
+                Step::Done(ret) | Step::Early(ret) => return Poll::Ready(ret),
+                // It was left to others in vain.
+                Step::Over => self.call = Call::Bypass,
+            }
+        }
     }
 
     /// One step. The function is polled through a pointer, so that this is compiled once for a type and not for each
@@ -496,6 +509,52 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         let site = self.patience.as_ref()?.shadow.as_ref()?.site?;
         let most = Duration::from_millis(site.hard_timeout);
         Some(self.timed_out?(SharedError::timed_out(site.path, most)))
+    }
+}
+
+/// Stores every value.
+pub fn store_all<V>(_: &V) -> Verdict {
+    Verdict::store()
+}
+
+/// Tells a closure which values it is asked about.
+pub fn judging<S: Shape, H, V: Fn(&S::Value) -> Verdict>(_: &Miss<S, H>, verdict: V) -> V {
+    verdict
+}
+
+// All of this that names `F` is compiled for each function, so it owns nothing and decides nothing.
+/// The result of a call: of its own run, or of one that it shares.
+#[must_use = "a miss does nothing unless it is awaited"]
+pub struct Load<'a, S: Shape, H, F, V> {
+    /// The call.
+    pub miss: &'a mut Miss<S, H>,
+    /// The function.
+    pub load: Pin<&'a mut F>,
+    /// What is asked of a value before it is stored.
+    pub verdict: V,
+}
+
+impl<S: Shape, H, F, V> std::fmt::Debug for Load<'_, S, H, F, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Load")
+    }
+}
+
+/// Nothing in it is pinned but the function, which is so already.
+impl<S: Shape, H, F, V> Unpin for Load<'_, S, H, F, V> {}
+
+impl<S, H, F, V> Future for Load<'_, S, H, F, V>
+where
+    S: Shape,
+    H: Share<S::Ret>,
+    F: Future<Output = S::Ret>,
+    V: Fn(&S::Value) -> Verdict,
+{
+    type Output = S::Ret;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<S::Ret> {
+        let Self { miss, load, verdict } = self.get_mut();
+        miss.run(context, load.as_mut(), verdict)
     }
 }
 

@@ -1,41 +1,38 @@
 //! The type of the value in a return type, as a type that can be written down: what `peek` gives and `put` takes. `shape`
-//! tells it inside of expressions; a signature has none, so here it is told by constants. Invariant: both tell the same.
+//! tells it inside of expressions; a signature has none, so there a number stands between the two. Invariant: both tell the
+//! same.
 
-use std::marker::PhantomData;
+use super::shape::{Shaped, View};
 
-/// A type that is asked what is around its value. What it has of its own is preferred to what all types have.
-#[derive(Debug)]
-pub struct Probe<T: ?Sized>(PhantomData<T>);
-
-/// What all types have: nothing around them.
-pub trait Otherwise {
-    /// No `Result`.
-    const RESULT: usize = 0;
-    /// No `Option`.
-    const OPTION: usize = 0;
-    /// No `Json`.
-    const JSON: usize = 0;
+/// What is around a value, as a number. `tell` is for the compiler alone and is never called.
+pub const fn around<S: View, F: Fn() -> Shaped<S> + Copy>(tell: F) -> usize {
+    let _ = tell;
+    S::AROUND
 }
 
-impl<T: ?Sized> Otherwise for T {}
-
-impl<T, E> Probe<Result<T, E>> {
-    /// A `Result`.
-    pub const RESULT: usize = 1;
+/// A `Json` around what has one, or a `Json` that is in an `Option`, counts as an inner one.
+const fn as_inner(around: usize) -> usize {
+    around / 4 * 4 + around % 4 / 2 * 8
 }
 
-impl<T> Probe<Option<T>> {
-    /// An `Option`.
-    pub const OPTION: usize = 4;
+/// With a `Result` around it.
+pub(super) const fn around_result(inside: usize) -> usize {
+    inside + 1
 }
 
+/// With an `Option` around it.
+pub(super) const fn around_option(inside: usize) -> usize {
+    as_inner(inside) + 4
+}
+
+/// With a `Json` around it.
 #[cfg(feature = "axum")]
-impl<T> Probe<axum::Json<T>> {
-    /// A `Json`, outside of the `Option`; inside it counts four times as much.
-    pub const JSON: usize = 2;
+pub(super) const fn around_json(inside: usize) -> usize {
+    as_inner(inside) + 2
 }
 
-/// A type that holds a value, given what is around it: the sum of what [`Probe`] says.
+/// A type that holds a value, given what is around it: 1 for a `Result`, 2 for a `Json`, 4 for an `Option`, and 8 for a `Json`
+/// in that or in the other `Json`.
 pub trait Holds<const AROUND: usize> {
     /// The value, with an `Arc` around it.
     type Held;

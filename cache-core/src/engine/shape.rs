@@ -2,8 +2,10 @@
 //! `Json` and `Arc`, and how it is put together again. Nothing here is ever instantiated.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
+use super::held;
 use crate::SharedError;
 use crate::bound::Kept;
 use crate::codec::Codec;
@@ -27,6 +29,8 @@ pub trait View {
     type Value;
     /// What is inside, with an `Arc` that is around it.
     type Held;
+    /// What is around the inside, as the sum that [`Holds`](super::held::Holds) reckons with.
+    const AROUND: usize = 0;
     /// Looks into it.
     fn see(ret: &Self::Ret) -> Seen<'_, Self::Value>;
 }
@@ -138,6 +142,7 @@ impl<S: View, E> View for Fallible<S, E> {
     type Ret = Result<S::Ret, E>;
     type Value = S::Value;
     type Held = S::Held;
+    const AROUND: usize = held::around_result(S::AROUND);
     fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
         match ret {
             Ok(value) => S::see(value),
@@ -180,6 +185,7 @@ impl<S: View> View for Optional<S> {
     type Ret = Option<S::Ret>;
     type Value = S::Value;
     type Held = S::Held;
+    const AROUND: usize = held::around_option(S::AROUND);
     fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
         match ret {
             Some(value) => S::see(value),
@@ -224,6 +230,7 @@ impl<S: View> View for InJson<S> {
     type Ret = axum::Json<S::Ret>;
     type Value = S::Value;
     type Held = S::Held;
+    const AROUND: usize = held::around_json(S::AROUND);
     fn see(ret: &Self::Ret) -> Seen<'_, S::Value> {
         S::see(&ret.0)
     }
@@ -260,10 +267,19 @@ impl<S: Shape> Shape for InJson<S> {
 #[derive(Debug)]
 pub struct Shaped<S>(PhantomData<fn() -> S>);
 
-#[cfg(feature = "axum")]
 impl<S> Shaped<S> {
-    pub(crate) const fn new() -> Self {
+    /// One that is still to be told.
+    pub const fn new() -> Self {
         Self(PhantomData)
+    }
+
+    /// Tells which it is. This is for the compiler alone and is never called.
+    pub fn is(self, _: Self) {}
+}
+
+impl<S> Default for Shaped<S> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -315,110 +331,134 @@ impl<W: Around> Around for AroundJson<W> {
     type Of<S> = W::Of<InJson<S>>;
 }
 
-/// A type under inspection, and what stands around it.
+/// A type under inspection, and what stands around it. Each step from the outside in has two forms: one for the wrapper that
+/// it takes off, which stands here, and one for every other type, which [`Else`] has. A method that is not found here is looked
+/// for there; that needs no trait in scope, and costs the compiler less than a choice between traits.
 #[derive(Debug)]
 pub struct Tag<W, T>(PhantomData<fn() -> (W, T)>);
 
-impl<T> Tag<Bare, T> {
-    /// Begins with a whole return type.
-    pub const fn of() -> Self {
+/// The steps for what is not in a wrapper.
+#[derive(Debug)]
+pub struct Else<W, T>(PhantomData<fn() -> (W, T)>);
+
+impl<W, T> Tag<W, T> {
+    const fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-/// The steps from the outside in. Each has two forms: one for the wrapper it takes off, one for every other type; the
-/// call on a reference prefers the first.
-pub mod peel {
+impl<T> Tag<Bare, T> {
+    /// Begins with a whole return type.
+    pub const fn of() -> Self {
+        Self::new()
+    }
+}
+
+impl<W, T> Deref for Tag<W, T> {
+    type Target = Else<W, T>;
+
+    fn deref(&self) -> &Else<W, T> {
+        &Else(PhantomData)
+    }
+}
+
+impl<W, T, E> Tag<W, Result<T, E>> {
+    /// Takes the `Result` off.
+    pub fn result(&self) -> Tag<AroundResult<W, E>, T> {
+        Tag::new()
+    }
+}
+
+impl<W, T> Tag<W, Option<T>> {
+    /// Takes the `Option` off.
+    pub fn option(&self) -> Tag<AroundOption<W>, T> {
+        Tag::new()
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<W, T> Tag<W, axum::Json<T>> {
+    /// Takes the `Json` off.
+    pub fn json(&self) -> Tag<AroundJson<W>, T> {
+        Tag::new()
+    }
+}
+
+impl<W: Around, T> Tag<W, Arc<T>> {
+    /// The whole shape.
+    pub fn shape(&self) -> Shaped<W::Of<Shared<T>>> {
+        Shaped::new()
+    }
+}
+
+#[expect(clippy::unused_self, reason = "a method is what `Deref` leads to")]
+impl<W, T> Else<W, T> {
+    /// There is no `Result`.
+    pub fn result(&self) -> Tag<W, T> {
+        Tag::new()
+    }
+
+    /// There is no `Option`.
+    pub fn option(&self) -> Tag<W, T> {
+        Tag::new()
+    }
+
+    /// There is no `Json`.
     #[cfg(feature = "axum")]
-    use super::AroundJson;
-    use super::{
-        Arc, Around, AroundOption, AroundResult, PhantomData, Plain, Shaped, Shared, Something, Tag,
-    };
-
-    macro_rules! step {
-        ($method:ident, $yes:ident, $no:ident, [$($generic:ident),*] $wrapped:ty => $around:ty, $inner:ident) => {
-            /// For the wrapper.
-            pub trait $yes<W, $inner> {
-                /// What is around the inside.
-                type Around;
-                /// Takes the wrapper off.
-                fn $method(&self) -> Tag<Self::Around, $inner> {
-                    Tag(PhantomData)
-                }
-            }
-
-            impl<W, $($generic),*> $yes<W, $inner> for Tag<W, $wrapped> {
-                type Around = $around;
-            }
-
-            /// For every other type.
-            pub trait $no<W, T> {
-                /// Leaves it as it is.
-                fn $method(&self) -> Tag<W, T> {
-                    Tag(PhantomData)
-                }
-            }
-
-            impl<W, T> $no<W, T> for &Tag<W, T> {}
-        };
+    pub fn json(&self) -> Tag<W, T> {
+        Tag::new()
     }
+}
 
-    step!(result, IsResult, IsNoResult, [T, E] Result<T, E> => AroundResult<W, E>, T);
-    step!(option, IsOption, IsNoOption, [T] Option<T> => AroundOption<W>, T);
-    #[cfg(feature = "axum")]
-    step!(json, IsJson, IsNoJson, [T] axum::Json<T> => AroundJson<W>, T);
-    #[cfg(not(feature = "axum"))]
-    impl<W, T> Tag<W, T> {
-        /// Leaves it as it is: there is no `Json` without the feature `axum`.
-        pub fn json(&self) -> Self {
-            Self(PhantomData)
-        }
+#[expect(clippy::unused_self, reason = "a method is what `Deref` leads to")]
+impl<W: Around, T> Else<W, T> {
+    /// The whole shape.
+    pub fn shape(&self) -> Shaped<W::Of<Plain<T>>> {
+        Shaped::new()
     }
+}
 
-    /// For an `Arc`.
-    pub trait IsArc<W: Around, T> {
-        /// The whole shape.
-        fn shape(&self) -> Shaped<W::Of<Shared<T>>> {
-            Shaped(PhantomData)
-        }
+/// The type of a value. `()` is told apart.
+#[derive(Debug)]
+pub struct Inside<T>(PhantomData<fn() -> T>);
+
+/// Every type but `()`.
+#[derive(Debug)]
+pub struct InsideElse(());
+
+impl<T> Inside<T> {
+    /// Of the value in a result.
+    pub const fn of<S: View<Value = T>>(_: Shaped<S>) -> Self {
+        Self(PhantomData)
     }
+}
 
-    impl<W: Around, T> IsArc<W, T> for Tag<W, Arc<T>> {}
+impl<T> Deref for Inside<T> {
+    type Target = InsideElse;
 
-    /// For every other type.
-    pub trait IsNoArc<W: Around, T> {
-        /// The whole shape.
-        fn shape(&self) -> Shaped<W::Of<Plain<T>>> {
-            Shaped(PhantomData)
-        }
+    fn deref(&self) -> &InsideElse {
+        &InsideElse(())
     }
+}
 
-    impl<W: Around, T> IsNoArc<W, T> for &Tag<W, T> {}
+/// `()`, and the type of what rustc could not make out, about which it has said enough.
+pub trait Unit {}
 
-    /// `()`, and the type of what rustc could not make out, about which it has said enough.
-    pub trait Unit {}
+impl Unit for () {}
 
-    impl Unit for () {}
-
-    /// For `()`.
-    pub trait IsUnit<T> {
-        /// The type itself.
-        fn content(&self) -> PhantomData<T> {
-            PhantomData
-        }
+impl<T: Unit> Inside<T> {
+    /// The type itself.
+    pub fn content(&self) -> PhantomData<T> {
+        PhantomData
     }
+}
 
-    impl<T: Unit> IsUnit<T> for PhantomData<T> {}
-
-    /// For every other type.
-    pub trait IsNoUnit {
-        /// What stands for it.
-        fn content(&self) -> PhantomData<Something> {
-            PhantomData
-        }
+#[expect(clippy::unused_self, reason = "a method is what `Deref` leads to")]
+impl InsideElse {
+    /// What stands for it.
+    pub fn content(&self) -> PhantomData<Something> {
+        PhantomData
     }
-
-    impl<T> IsNoUnit for &PhantomData<T> {}
 }
 
 /// Stands for every type of value but `()`.
@@ -473,39 +513,83 @@ impl<R> Share<R> for Unshared {
     }
 }
 
-/// The choice between the ways to share an error, the better first.
-pub mod share {
-    use super::{Bare, Cloned, SharedError, Tag, Told, Unshared};
+/// A way to share errors, as a type.
+#[derive(Debug)]
+pub struct How<H>(PhantomData<fn() -> H>);
 
-    /// The error can be cloned.
-    pub trait ByClone {
-        /// How.
-        fn share(&self) -> Cloned {
-            Cloned
-        }
+impl<H> How<H> {
+    /// One that is still to be told.
+    pub const fn new() -> Self {
+        Self(PhantomData)
     }
 
-    impl<T, E: Clone + Send + Sync + 'static> ByClone for &&Tag<Bare, Result<T, E>> {}
+    /// Tells which it is. This is for the compiler alone and is never called.
+    pub fn is(&self, _: Self) {}
+}
 
-    /// The error can be told.
-    pub trait ByMessage {
-        /// How.
-        fn share(&self) -> Told {
-            Told
-        }
+impl<H> Default for How<H> {
+    fn default() -> Self {
+        Self::new()
     }
+}
 
-    impl<T, E: From<SharedError> + std::fmt::Display> ByMessage for &Tag<Bare, Result<T, E>> {}
+/// A return type whose errors are to be shared. The better way is found first: what is not found here is looked for in
+/// [`ByMessage`], and then in [`NotAtAll`].
+#[derive(Debug)]
+pub struct ByClone<R>(PhantomData<fn() -> R>);
 
-    /// Neither.
-    pub trait NotAtAll {
-        /// How.
-        fn share(&self) -> Unshared {
-            Unshared
-        }
+/// The error can be told, or it cannot be shared.
+#[derive(Debug)]
+pub struct ByMessage<R>(PhantomData<fn() -> R>);
+
+/// There is no error, or it cannot be shared.
+#[derive(Debug)]
+pub struct NotAtAll(());
+
+impl<R> ByClone<R> {
+    /// Begins.
+    pub const fn of() -> Self {
+        Self(PhantomData)
     }
+}
 
-    impl<R> NotAtAll for Tag<Bare, R> {}
+impl<R> Deref for ByClone<R> {
+    type Target = ByMessage<R>;
+
+    fn deref(&self) -> &ByMessage<R> {
+        &ByMessage(PhantomData)
+    }
+}
+
+impl<R> Deref for ByMessage<R> {
+    type Target = NotAtAll;
+
+    fn deref(&self) -> &NotAtAll {
+        &NotAtAll(())
+    }
+}
+
+impl<T, E: Clone + Send + Sync + 'static> ByClone<Result<T, E>> {
+    /// How.
+    pub fn share(&self) -> How<Cloned> {
+        How::new()
+    }
+}
+
+#[expect(clippy::unused_self, reason = "a method is what `Deref` leads to")]
+impl<T, E: From<SharedError> + std::fmt::Display> ByMessage<Result<T, E>> {
+    /// How.
+    pub fn share(&self) -> How<Told> {
+        How::new()
+    }
+}
+
+#[expect(clippy::unused_self, reason = "a method is what `Deref` leads to")]
+impl NotAtAll {
+    /// How.
+    pub fn share(&self) -> How<Unshared> {
+        How::new()
+    }
 }
 
 /// How values are written and read, if they are.
@@ -517,12 +601,6 @@ pub trait Coded {
 /// Values are written by their `Serialize`.
 #[derive(Debug)]
 pub struct BySerde<T>(PhantomData<fn() -> T>);
-
-impl<T> BySerde<T> {
-    pub(crate) const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
 
 impl<T: serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static> Coded for BySerde<T> {
     fn codec() -> Option<Codec> {

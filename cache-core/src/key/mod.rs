@@ -34,10 +34,13 @@ impl Key {
         Self(Arc::from(text))
     }
 
-    /// The key that is written.
+    /// The key that is written; an empty one where a value could not be.
     pub(crate) fn render(write: impl FnOnce(&mut KeyWriter)) -> Self {
         let mut writer = KeyWriter::new();
         write(&mut writer);
+        if writer.has_failed() {
+            return Self::from_text("");
+        }
         // The writer puts nothing but text into keys.
         Self::from_text(std::str::from_utf8(writer.finish()).unwrap_or_default())
     }

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::{self, Codec};
 use crate::config::duration::millis;
 use crate::engine::Core;
-use crate::engine::call::Miss;
+use crate::engine::call::{Load, Miss};
 use crate::engine::load::{Ticket, Verdict};
 use crate::engine::shape::{Fallible, Plain, Unshared};
 
@@ -113,13 +113,15 @@ where
                     ..Ticket::new(core, Arc::from(self.key), hash, &core.stats.direct)
                 })
             });
-            let miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);
+            let mut miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);
             let (load, most) = (self.load, self.most);
             let is_short =
                 |value: &T| most == usize::MAX || codec::count(value).is_none_or(|count| count <= most);
-            miss.load(async move { load().await }, |value| {
-                Verdict::store().only_if(is_short(value))
-            })
+            Load {
+                miss: &mut miss,
+                load: pin!(async move { load().await }),
+                verdict: |value: &T| Verdict::store().only_if(is_short(value)),
+            }
             .await
         })
     }

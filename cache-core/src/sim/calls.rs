@@ -13,7 +13,7 @@ use super::setup::{
 };
 use super::world::{Load, State, World};
 use crate::engine::Core;
-use crate::engine::call::{Mode, lookup};
+use crate::engine::call::{Load as Loading, Mode, lookup, store_all};
 use crate::engine::load::Verdict;
 use crate::engine::shape::{BySerde, Cloned, Fallible, Plain, Share, Unshared};
 use crate::key::KeyWriter;
@@ -149,30 +149,27 @@ async fn one<H: Share<Ret> + 'static>(process: Process, call: Call) {
         out.literal(":");
         key.id.write_key(out);
     };
-    let mut arguments = KeyWriter::arguments();
-    arguments.function(site);
-    render(&mut arguments);
     let mode = Mode::of(false, call.refresh);
-    let found = lookup::<Fallible<Plain<u64>, Oops>, BySerde<u64>, H>(
-        site,
-        Some(&process.manager),
-        mode,
-        &arguments,
-        &render,
-    );
+    let found =
+        lookup::<Fallible<Plain<u64>, Oops>, BySerde<u64>, H>(site, Some(&process.manager), mode, &render);
     let ret = match found {
         Ok(ret) => ret,
         Err(mut miss) => {
             if key.tagged {
                 miss = miss.tag(|out| out.literal(TAG));
             }
-            let miss = miss.hard_timeout(|error| Err(error.into()));
+            let mut miss = miss.hard_timeout(|error| Err(error.into()));
             let load = load(process, call, began);
             if IN_BACKGROUND[key.site] {
                 miss.load_in_background(Box::pin(load), |_: &u64| Verdict::store())
                     .await
             } else {
-                miss.load(load, |_: &u64| Verdict::store()).await
+                Loading {
+                    miss: &mut miss,
+                    load: std::pin::pin!(load),
+                    verdict: store_all,
+                }
+                .await
             }
         }
     };

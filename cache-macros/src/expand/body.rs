@@ -14,6 +14,7 @@ use syn::{Expr, FnArg, Pat, PatIdent, Signature, Token, Type};
 use super::parameters::{mention_an_argument, turbofish};
 use super::{value, words};
 use crate::attr::{CachedAttribute, Ttl};
+use crate::crate_path::CratePath;
 use crate::model::{Cached, CachedPlan, Part, Source};
 use crate::signature::{Function, conditions};
 use crate::span::mixed;
@@ -23,7 +24,7 @@ pub(super) fn future_of_cached(cached: &Cached, plan: &CachedPlan) -> TokenStrea
     if stays_a_function(cached) {
         function_of(cached, plan)
     } else {
-        future_of(&cached.function)
+        future_of(&cached.function, &cached.krate)
     }
 }
 
@@ -138,19 +139,19 @@ fn used_by_the_attribute(cached: &Cached, plan: &CachedPlan) -> BTreeSet<String>
 /// Output: `async move { return edge; let id = id; { body } }`, in which rustc says of the body what it says of the function itself: the early
 /// `return` tells it the type before it looks at the body, and the arguments are variables of the block, as they are in what rustc makes of an `async fn`.
 /// A body that makes a boxed future is `(move || -> Pin<Box<..>> { body })()`.
-pub(super) fn future_of(function: &Function) -> TokenStream {
-    future_with(function, &function.return_type())
+pub(super) fn future_of(function: &Function, krate: &CratePath) -> TokenStream {
+    future_with(function, krate, &function.return_type())
 }
 
 /// The same, where the type is not the written one.
-pub(super) fn future_with(function: &Function, ret: &Type) -> TokenStream {
+pub(super) fn future_with(function: &Function, krate: &CratePath, ret: &Type) -> TokenStream {
     let body = &function.body;
     let span = mixed(function.return_span());
     if function.is_boxed() {
         return boxed(function, span);
     }
     // With the user's own span: rustc quotes this place as where the return type was learnt.
-    let edge = return_edge(ret, function.return_span());
+    let edge = return_edge(krate, ret, function.return_span());
     let arguments = arguments_of(function);
     quote_spanned! {span=>
         async move {
@@ -234,14 +235,14 @@ pub(super) fn immutable(mut signature: Signature) -> Signature {
     signature
 }
 
-pub(super) fn return_edge(ret: &Type, span: Span) -> TokenStream {
+/// Where a type is learnt is told at the `return`, so nothing of ours is in that.
+// Output: if false { let ret: Ret = never(); return ret; }
+pub(super) fn return_edge(krate: &CratePath, ret: &Type, span: Span) -> TokenStream {
+    let private = krate.private(span);
     quote_spanned! {span=>
-        #[allow(
-            unknown_lints, unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop,
-            clippy::let_unit_value, clippy::let_with_type_underscore, clippy::needless_return, clippy::unreachable
-        )]
+        #[allow(unknown_lints, clippy::let_unit_value, clippy::let_with_type_underscore)]
         if false {
-            let __ret: #ret = loop {};
+            let __ret: #ret = #private::never();
             return __ret;
         }
     }

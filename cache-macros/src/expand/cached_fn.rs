@@ -20,9 +20,16 @@ use crate::span::{first, mixed};
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
 //             let site = get_lead::__target().site;
-//             match { .. render(&mut arguments); lookup(site, .., &arguments, &render) } {
+//             let found = lookup(site, .., &|k| { .. });
+//             match found {
 //                 Ok(hit) => hit,
-//                 Err(miss) => Miss::load(miss.tag(..), async move { body }, store_all).await,
+//                 Err(miss) => {
+//                     let miss = miss.tag(..);
+//                     let load = pin!({ async fn __body(..) -> Ret { body } __body(db, lead_id) });
+//                     let mut miss = miss;
+//                     let verdict = judging(&miss, store_all);
+//                     Load { miss: &mut miss, load, verdict }.await
+//                 }
 //             }
 //         }
 pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
@@ -48,14 +55,14 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     } else {
         (TokenStream::new(), mode)
     };
-    let asked = asked(cached);
-    let shape = at_return_type(cached, "shape");
-    let sharing = at_return_type(cached, "share");
-    let codec = codec(cached);
+    let ret = each::return_type(cached);
     if let Some(each) = &cached.each {
-        let call =
-            quote_spanned!(at_value=> #private::each(__site, __shape, #codec, #sharing, #manager, #mode));
-        let load = each::load(cached, each, &call, &context, plan, &hooks(cached));
+        let (shape, asked) = (shape(cached), asked(cached));
+        let function = stored(cached, "each", "each_in_memory");
+        let call = quote_spanned! {at_value=>
+            #private::#function(__site, __shape, #private::share!(#ret), #manager, #mode)
+        };
+        let load = each::load(cached, each, &call, &context, plan, hooks(cached));
         let body = quote_spanned! {span=>
             let __site = #site;
             let __shape = #shape;
@@ -65,14 +72,22 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         return with_body(&each::function(cached), &cached.krate, body);
     }
     let load = load(cached, &context, plan);
+    let (types, lookup) = if is_response {
+        let asked = asked(cached);
+        let lookup = quote_spanned!(at_value=> #private::answers::lookup(__site, #manager, #mode, &#render));
+        (quote_spanned!(span=> #asked #request), lookup)
+    } else {
+        let (shape, asked) = (shape(cached), asked(cached));
+        let lookup = stored(cached, "lookup", "lookup_in_memory");
+        let lookup = quote_spanned! {at_value=>
+            #private::#lookup(__site, __shape, #private::share!(#ret), #manager, #mode, &#render)
+        };
+        (quote_spanned!(span=> let __shape = #shape; #asked), lookup)
+    };
+    // In a statement of its own, what the key borrows is let go before the body has its turn.
     let found = quote_spanned! {at_value=>
-        match {
-            let __render = #render;
-            let mut __arguments = #private::KeyWriter::arguments();
-            __arguments.function(__site);
-            __render(&mut __arguments);
-            #private::lookup(__site, __shape, #codec, #sharing, #manager, #mode, &__arguments, &__render)
-        } {
+        let __found = #lookup;
+        match __found {
             #private::Ok(__hit) => __hit,
             #private::Err(__miss) => { #load }
         }
@@ -85,9 +100,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let body = quote_spanned! {span=>
         let __site = #site;
         #popular
-        let __shape = #shape;
-        #asked
-        #request
+        #types
         #found
     };
     if is_response {
@@ -96,16 +109,21 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     with_body(&cached.function, &cached.krate, body)
 }
 
-/// `shape!(Ret)` or the like, so that what the type lacks is shown at the type.
-fn at_return_type(cached: &Cached, name: &str) -> TokenStream {
+/// `shape!(Ret)`, so that what the type lacks is shown at the type.
+pub(super) fn shape(cached: &Cached) -> TokenStream {
     let span = mixed(cached.value_span());
     let private = cached.krate.private(span);
-    let name = Ident::new(name, span);
-    if cached.attribute == CachedAttribute::Response {
-        return response::of_responses(cached, &name);
-    }
     let ret = each::return_type(cached);
-    quote_spanned!(span=> #private::#name!(#ret))
+    quote_spanned!(span=> #private::shape!(#ret))
+}
+
+/// One name where values are written into Redis, another one where they stay in this process.
+pub(super) fn stored(cached: &Cached, written: &str, in_memory: &str) -> Ident {
+    let span = mixed(cached.value_span());
+    match cached.options.tier.get() {
+        Some(Tier::Memory) => Ident::new(in_memory, span),
+        Some(Tier::Redis | Tier::Both) | None => Ident::new(written, span),
+    }
 }
 
 /// What is asked of the value in the returned type, one trait at a time. What comes after asks for the same through types
@@ -122,7 +140,7 @@ pub(super) fn asked_of_value(cached: &Cached) -> TokenStream {
     };
     quote_spanned! {at_value=>
         if false {
-            #krate::bound::Filled::filled(#private::content!(__shape));
+            #krate::bound::Filled::filled(#private::Inside::of(__shape).content());
             #krate::bound::kept(#private::held_in(__shape));
             #written
         }
@@ -133,8 +151,10 @@ pub(super) fn asked_of_value(cached: &Cached) -> TokenStream {
 fn asked(cached: &Cached) -> TokenStream {
     if cached.attribute == CachedAttribute::Response {
         // What a response has to be is asked where it is made.
-        let in_background = in_background(cached);
-        return quote_spanned!(Span::mixed_site()=> if false { #in_background });
+        return match in_background(cached) {
+            Some(in_background) => quote_spanned!(Span::mixed_site()=> if false { #in_background }),
+            None => TokenStream::new(),
+        };
     }
     let of_value = asked_of_value(cached);
     let about_return = |slot: &Slot<Fixed>, bound: &str, method: &str| {
@@ -184,23 +204,9 @@ fn in_background(cached: &Cached) -> Option<TokenStream> {
     let at = mixed(cached.function.error_span());
     let krate = cached.krate.at(at);
     let private = cached.krate.private(at);
-    Some(quote_spanned! {at=>
-        #receiver
-        #(#arguments)*
-        #krate::bound::brought_back(#private::returned(__shape));
-    })
-}
-
-fn codec(cached: &Cached) -> TokenStream {
-    let span = mixed(cached.value_span());
-    let private = cached.krate.private(span);
-    if cached.attribute == CachedAttribute::Response {
-        return response::of_responses(cached, &Ident::new("codec", span));
-    }
-    match cached.options.tier.get() {
-        Some(Tier::Memory) => quote_spanned!(span=> #private::no_codec(__shape)),
-        Some(Tier::Redis | Tier::Both) | None => quote_spanned!(span=> #private::codec(__shape)),
-    }
+    let brought_back = (cached.attribute != CachedAttribute::Response)
+        .then(|| quote_spanned!(at=> #krate::bound::brought_back(#private::returned(__shape));));
+    Some(quote_spanned!(at=> #receiver #(#arguments)* #brought_back))
 }
 
 fn mode(cached: &Cached) -> TokenStream {
@@ -286,20 +292,31 @@ fn load(cached: &Cached, context: &Context<'_>, plan: &CachedPlan) -> TokenStrea
         }
         quote_spanned!(at=> .hard_timeout(#krate::bound::TimesOut::timed_out))
     });
-    let miss = quote_spanned!(span=> __miss #ttl #(#tags)* #timed_out);
-    let load = if let Some((_, option)) = background {
+    let settings = quote_spanned!(span=> #ttl #(#tags)* #timed_out);
+    let verdict = hooks.unwrap_or_else(|| quote_spanned!(span=> #private::store_all));
+    if let Some((_, option)) = background {
         let at = mixed(option);
         let krate = cached.krate.at(at);
         let future = quote_spanned!(at=> #krate::bound::goes_on(#future));
-        quote_spanned!(span=> load_in_background(#miss, #future, #hooks))
-    } else {
-        quote_spanned!(span=> load(#miss, #future, #hooks))
-    };
-    quote_spanned!(span=> #declaration #private::Miss::#load.await)
+        return quote_spanned! {span=>
+            #declaration
+            #private::Miss::load_in_background(__miss #settings, #future, #verdict).await
+        };
+    }
+    let settings = (!settings.is_empty()).then(|| quote_spanned!(span=> let __miss = __miss #settings;));
+    quote_spanned! {span=>
+        #declaration
+        #settings
+        let __load = #private::pin!(#future);
+        // Declared after the function, the miss ends before it when the caller gives up.
+        let mut __miss = __miss;
+        let __verdict = #private::judging(&__miss, #verdict);
+        #private::Load { miss: &mut __miss, load: __load, verdict: __verdict }.await
+    }
 }
 
-/// What is asked of a value before it is stored.
-fn hooks(cached: &Cached) -> TokenStream {
+/// What is asked of a value before it is stored, if anything is.
+fn hooks(cached: &Cached) -> Option<TokenStream> {
     let span = Span::mixed_site();
     let private = cached.krate.private(span);
     let CachedOptions {
@@ -320,28 +337,23 @@ fn hooks(cached: &Cached) -> TokenStream {
     };
     let only_if = cache_if.get().map(|function| hook("only_if", "bool", function));
     let ttl = ttl_from.get().map(|function| hook("ttl", "Duration", function));
-    let (all, first) = if cached.attribute == CachedAttribute::Response {
-        (
-            quote_spanned!(span=> #private::answers::verdict),
-            quote_spanned!(span=> #private::answers::verdict(__v)),
-        )
-    } else {
-        (
-            quote_spanned!(span=> #private::store_all),
-            quote_spanned!(span=> #private::Verdict::store()),
-        )
-    };
+    let is_response = cached.attribute == CachedAttribute::Response;
     if only_if.is_none() && ttl.is_none() {
-        return all;
+        return is_response.then(|| quote_spanned!(span=> #private::answers::verdict));
     }
+    let first = if is_response {
+        quote_spanned!(span=> #private::answers::verdict(__v))
+    } else {
+        quote_spanned!(span=> #private::Verdict::store())
+    };
     // What goes on in the background borrows nothing from its caller.
     let capture = (!cached.options.background().is_empty()).then(|| quote_spanned!(span=> move));
-    quote_spanned! {span=>
+    Some(quote_spanned! {span=>
         #capture |__v: &_| {
             let __verdict = #first;
             #only_if
             #ttl
             __verdict
         }
-    }
+    })
 }

@@ -13,6 +13,7 @@ use syn::{PatIdent, Token, Type};
 use super::body::return_edge;
 use super::render::{Context, is_users_reference};
 use crate::attr::Ttl;
+use crate::crate_path::CratePath;
 use crate::model::{Cached, CachedPlan, Each, Elements, value_in_map};
 use crate::signature::{Binding, Function};
 use crate::span::{first, mixed};
@@ -104,7 +105,7 @@ pub(super) fn load(
     call: &TokenStream,
     context: &Context<'_>,
     plan: &CachedPlan,
-    hooks: &TokenStream,
+    hooks: Option<TokenStream>,
 ) -> TokenStream {
     let span = Span::mixed_site();
     let private = cached.krate.private(span);
@@ -136,6 +137,7 @@ pub(super) fn load(
     let body = body(cached, each);
     let at = mixed(cached.value_span());
     let private_at = cached.krate.private(at);
+    let verdict = hooks.unwrap_or_else(|| quote_spanned!(at=> #private_at::store_all));
     quote_spanned! {at=>
         #private_at::Each::load(
             #call,
@@ -151,7 +153,7 @@ pub(super) fn load(
                 __said #(#tags)*
             },
             #body,
-            #hooks,
+            #verdict,
         )
     }
 }
@@ -183,20 +185,20 @@ fn body(cached: &Cached, each: &Each) -> TokenStream {
         Elements::Vec => quote_spanned!(span=> let #mutability #name = __elements;),
         Elements::Slice => quote_spanned!(span=> let #mutability #name: &[_] = &__elements;),
     };
-    let future = future_after(&elements, &cached.function, &cached.function.return_type());
+    let future = future_after(&cached.krate, &elements, &cached.function, &cached.function.return_type());
     let others = quote!(#(#others)*);
     quote_spanned!(span=> |__elements| { #others #future })
 }
 
 /// The body as a future, after statements that belong to it.
-fn future_after(statements: &TokenStream, function: &Function, ret: &Type) -> TokenStream {
+fn future_after(krate: &CratePath, statements: &TokenStream, function: &Function, ret: &Type) -> TokenStream {
     let body = &function.body;
     let span = mixed(function.return_span());
     if function.is_boxed() {
         return quote_spanned!(span=> { #statements #body });
     }
     // With the user's own span: rustc quotes this place as where the return type was learnt.
-    let edge = return_edge(ret, function.return_span());
+    let edge = return_edge(krate, ret, function.return_span());
     quote_spanned! {span=>
         async move {
             #edge

@@ -8,12 +8,12 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 
-use super::cached_fn::asked_of_value;
+use super::cached_fn::{asked_of_value, shape, stored};
 use super::parameters::{Parameters, mention_an_argument, own, own_name, turbofish};
 use super::render::{Context, Place, self_token};
 use super::site::{row, site};
 use super::{allow_closures, cfgs, each, manager, response, value};
-use crate::attr::{CachedAttribute, Tier, Ttl};
+use crate::attr::{CachedAttribute, Ttl};
 use crate::model::{Cached, CachedPlan, KeyPlan, Part, Source};
 use crate::span::{first, mixed};
 
@@ -75,12 +75,14 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
         let render = context(cached).key(&plan.key);
         let invalidate = manager.as_ref().map(|manager| {
             quote_spanned! {span=>
-                pub async fn invalidate #generics (#list) -> #private::bool #clause {
-                    #private::invalidate_key(#manager, Self::key #turbofish (#names)).await
+                #[inline]
+                pub fn invalidate #generics (#list) -> impl #private::Future<Output = #private::bool> #clause {
+                    #private::invalidate_key(#manager, Self::key #turbofish (#names))
                 }
             }
         });
         quote_spanned! {span=>
+            #[inline]
             pub fn key #generics (#list) -> #krate::Key #clause { #private::key_of(#render) }
             #invalidate
         }
@@ -94,8 +96,9 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
     });
     let invalidate_all = manager.map(|manager| {
         quote_spanned! {span=>
-            pub async fn invalidate_all() {
-                #private::invalidate_target(#manager, Self::__target()).await;
+            #[inline]
+            pub fn invalidate_all() -> impl #private::Future<Output = ()> {
+                #private::invalidate_target(#manager, Self::__target())
             }
         }
     });
@@ -131,22 +134,28 @@ fn entry(cached: &Cached, plan: &CachedPlan, parameters: &Parameters) -> Option<
     let at_value = mixed(cached.value_span());
     let krate = cached.krate.at(at_value);
     let private = cached.krate.private(at_value);
-    let held = value::held(cached)?;
+    let value::Held { ty: held, constant } = value::held(cached)?;
     let Parameters { list, names, .. } = parameters;
     let ret = each::return_type(cached);
     let (generics, clause, turbofish) = parameters.generics(&cached.function, Some(&ret));
-    let place = place(cached, plan, &quote_spanned!(span=> Self::__target()))?;
+    let (_, _, of_key) = parameters.generics(&cached.function, None);
+    let key = quote_spanned!(span=> Self::key #of_key (#names));
+    let place = place(cached, plan, &quote_spanned!(span=> Self::__target()), &key)?;
     let put = can_put(cached, plan).then(|| {
         quote_spanned! {at_value=>
-            pub async fn put #generics (#list __value: #held) #clause {
-                Self::__entry #turbofish (#names).put(__value).await;
+            #[inline]
+            pub fn put #generics (#list __value: #held) -> impl #private::Future<Output = ()> #clause {
+                Self::__entry #turbofish (#names).filled(__value)
             }
         }
     });
     Some(quote_spanned! {at_value=>
+        #constant
+        #[inline]
         pub fn __entry #generics (#list) -> #krate::Entry<#held> #clause { #place.seen(__shape) }
-        pub async fn peek #generics (#list) -> #private::Option<#held> #clause {
-            Self::__entry #turbofish (#names).peek().await
+        #[inline]
+        pub fn peek #generics (#list) -> impl #private::Future<Output = #private::Option<#held>> #clause {
+            Self::__entry #turbofish (#names).peeked()
         }
         #put
     })
@@ -173,8 +182,9 @@ fn calls(cached: &Cached) -> Option<TokenStream> {
         let own = Ident::new(own, span);
         let mode = Ident::new(mode, span);
         quote_spanned! {span=>
-            pub async fn #own #generics (#list) -> #ret #clause {
-                #private::call(Self::__target(), #private::Mode::#mode, #name #turbofish (#names)).await
+            #[inline]
+            pub fn #own #generics (#list) -> impl #private::Future<Output = #ret> #clause {
+                #private::call(Self::__target(), #private::Mode::#mode, #name #turbofish (#names))
             }
         }
     };
@@ -196,15 +206,28 @@ fn of_method(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStream 
     let allow = allow();
     let keyed = Parameters::keyed(cached, &plan.key).map(|parameters| {
         let list = &parameters.list;
-        let receiver = cached.function.receiver().filter(|_| plan.key.uses_receiver()).map(|receiver| {
-            let this = self_token(receiver, receiver.self_token.span);
-            quote_spanned!(span=> &#this,)
-        });
+        let this = cached
+            .function
+            .receiver()
+            .map(|receiver| self_token(receiver, receiver.self_token.span));
+        let receiver = this
+            .as_ref()
+            .filter(|_| plan.key.uses_receiver())
+            .map(|this| quote_spanned!(span=> &#this,));
         let (generics, clause, _) = parameters.generics(&cached.function, None);
         let render = context(cached).key(&plan.key);
         let is_value = cached.attribute != CachedAttribute::Response && !value::borrows(cached) && each::shows_the_value(cached);
         let place = (extent == Extent::Whole && can_put(cached, plan) && is_value)
-            .then(|| place(cached, plan, &quote_spanned!(span=> Self::#target_name())))
+            .then(|| {
+                let (_, _, turbofish) = parameters.generics(&cached.function, None);
+                let names = &parameters.names;
+                let key = if plan.key.uses_receiver() {
+                    quote_spanned!(span=> #this.#key_name #turbofish (#names))
+                } else {
+                    quote_spanned!(span=> Self::#key_name #turbofish (#names))
+                };
+                place(cached, plan, &quote_spanned!(span=> Self::#target_name()), &key)
+            })
             .flatten();
         let entry = place.map(|place| {
             let ret = each::return_type(cached);
@@ -292,18 +315,14 @@ fn target(cached: &Cached, info: &TokenStream) -> TokenStream {
 }
 
 /// One entry on the terms of the function.
-fn place(cached: &Cached, plan: &CachedPlan, target: &TokenStream) -> Option<TokenStream> {
+fn place(cached: &Cached, plan: &CachedPlan, target: &TokenStream, key: &TokenStream) -> Option<TokenStream> {
     let manager = own_manager(cached)?;
     let at_value = mixed(cached.value_span());
     let private = cached.krate.private(at_value);
-    let ret = each::return_type(cached);
-    let codec = match cached.options.tier.get() {
-        Some(Tier::Memory) => quote_spanned!(at_value=> #private::no_codec(__shape)),
-        Some(Tier::Redis | Tier::Both) | None => quote_spanned!(at_value=> #private::codec(__shape)),
-    };
+    let shape = shape(cached);
+    let of = stored(cached, "of", "in_memory");
     let asked = asked_of_value(cached);
     let context = context(cached);
-    let render = context.key(&plan.key);
     let tags = plan
         .tags
         .iter()
@@ -329,9 +348,9 @@ fn place(cached: &Cached, plan: &CachedPlan, target: &TokenStream) -> Option<Tok
             quote_spanned!(at=> .ttl_from(__shape, #allow |__v: &_| #krate::bound::on_value(__v, #closure)))
         });
     Some(quote_spanned! {at_value=>
-        let __shape = #private::shape!(#ret);
+        let __shape = #shape;
         #asked
-        #private::Place::of(#target.site, __shape, #codec, #manager, #render) #(#tags)* #ttl #ttl_from
+        #private::Place::#of(#target.site, __shape, #manager, #key) #(#tags)* #ttl #ttl_from
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
     let function = &invalidator.function;
     let ret = function.return_type();
     let manager = manager(invalidator.options.manager.get(), &invalidator.krate);
-    let future = future_of(function);
+    let future = future_of(function, &invalidator.krate);
     let before = targets
         .iter()
         .filter(|target| !target.needs_result)
@@ -59,7 +59,7 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
         #(#before)*
         #[allow(clippy::let_unit_value)]
         let __ret: #ret = #future.await;
-        let __shape = #private::any_shape!(#ret);
+        let __shape = #private::shape!(#ret);
         #after
         #private::settle(__shape, &__ret, __targets).await;
         #[allow(clippy::unit_arg)]

@@ -50,7 +50,10 @@ pub(crate) fn entry(around: &Invalidator, kind: &TargetKind) -> TokenStream {
     let span = Span::mixed_site();
     let private = around.krate.private(span);
     let place = match kind {
-        TargetKind::Function { path, arguments } => return call_of_handle(path, "__entry", arguments),
+        TargetKind::Function { path, arguments } => {
+            let entry = call_of_handle(path, "__entry", arguments);
+            return quote_spanned!(span=> #private::here(#entry));
+        }
         TargetKind::Method {
             owner,
             name,

@@ -3,7 +3,7 @@
 //! The way of a call is that of every cached function. The invariant is that the arguments of the handler stay as they
 //! are written, so that what other attributes know of them stays right.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::visit_mut::{VisitMut, visit_type_mut};
 use syn::{ReturnType, Token, Type};
@@ -55,19 +55,17 @@ pub(super) fn asked(cached: &Cached, mode: &TokenStream) -> (TokenStream, TokenS
     )
 }
 
-/// `shape()`, `share()` or `codec()` of responses.
-pub(super) fn of_responses(cached: &Cached, name: &Ident) -> TokenStream {
-    let private = cached.krate.private(name.span());
-    quote_spanned!(name.span()=> #private::answers::#name())
-}
-
 /// Input:  `{ body }`
 /// Output: `async move { record(async move { body }.await, ..).await }`, which gives an answer.
 pub(super) fn future(cached: &Cached) -> TokenStream {
     let span = mixed(cached.function.return_span());
     let krate = cached.krate.at(span);
     let private = cached.krate.private(span);
-    let future = future_with(&cached.function, &named(cached.function.return_type()));
+    let future = future_with(
+        &cached.function,
+        &cached.krate,
+        &named(cached.function.return_type()),
+    );
     let limit = if let Some(limit) = cached.options.max_response_bytes.get() {
         let at = mixed(first(limit));
         let private = cached.krate.private(at);
@@ -79,11 +77,7 @@ pub(super) fn future(cached: &Cached) -> TokenStream {
         async move {
             #limit
             let __ret = #future.await;
-            let __is_err = {
-                #[allow(unused_imports)]
-                use #private::answers::{OfNoResult as _, OfResult as _};
-                (&#private::answers::Returned(&__ret)).is_err()
-            };
+            let __is_err = #private::answers::Returned(&__ret).is_err();
             let __response = #krate::bound::Responds::responded(__ret);
             #private::answers::record(__response, __is_err, __limit, __asked).await
         }
@@ -118,7 +112,7 @@ pub(super) fn respond(cached: &Cached, key: &KeyPlan, found: &TokenStream) -> To
         .filter_map(|index| cached.bindings.get(index));
     let is_private = keyed.any(|binding| binding.origin != Origin::Url);
     quote_spanned! {span=>
-        let __answer = #found;
+        let __answer = { #found };
         #private::answers::respond(__answer, __asked, #is_private)
     }
 }

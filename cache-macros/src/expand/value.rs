@@ -1,7 +1,8 @@
 //! The type of the value in a return type, where a signature has to name it: what `peek` gives and `put` takes.
 //!
-//! The library tells it by traits, through constants; those of a generic function may not name its parameters, so there the
-//! usual names are gone by. The invariant is that nothing is named that may be wrong: then there is no such function.
+//! The library tells it by a trait, given what is around the value as a constant; that of a generic function may not name
+//! its parameters, so there the usual names are gone by. The invariant is that nothing is named that may be wrong: then there
+//! is no such function.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +11,21 @@ use quote::{ToTokens, quote_spanned};
 use syn::Type;
 
 use super::each;
-use super::parameters::{parameter_name, words};
+use super::parameters::{own_name, parameter_name, words};
 use crate::check::KNOWN_VALUES;
 use crate::model::Cached;
 use crate::signature::{first_type_argument, last_segment, ungrouped};
 use crate::span::mixed;
 
+/// The type of the value, and the constant of the handle that it is told by.
+pub(super) struct Held {
+    pub(super) ty: TokenStream,
+    pub(super) constant: Option<TokenStream>,
+}
+
 // Input:  Result<Option<Arc<Lead>>, DbError>
-// Output: the type `Arc<Lead>`, as `held!(Result<Option<Arc<Lead>>, DbError>)`
-pub(super) fn held(cached: &Cached) -> Option<TokenStream> {
+// Output: the type `Arc<Lead>`, as `<Result<Option<Arc<Lead>>, DbError> as Holds<{ get_lead::__AROUND }>>::Held`
+pub(super) fn held(cached: &Cached) -> Option<Held> {
     if borrows(cached) || !each::shows_the_value(cached) {
         return None;
     }
@@ -30,10 +37,19 @@ pub(super) fn held(cached: &Cached) -> Option<TokenStream> {
     let generics = &cached.function.signature.generics.params;
     let generics: Vec<String> = generics.iter().map(parameter_name).collect();
     if !generics.iter().any(|name| used.contains(name)) {
-        return Some(quote_spanned!(span=> #private::held!(#ret)));
+        let name = own_name(cached.handle_name());
+        return Some(Held {
+            ty: quote_spanned!(span=> <#ret as #private::Holds<{ <#name>::__AROUND }>>::Held),
+            constant: Some(quote_spanned! {span=>
+                const __AROUND: #private::usize = #private::around_value!(#ret);
+            }),
+        });
     }
     let around = around(&ret, &generics)?;
-    Some(quote_spanned!(span=> <#ret as #private::Holds<#around>>::Held))
+    Some(Held {
+        ty: quote_spanned!(span=> <#ret as #private::Holds<#around>>::Held),
+        constant: None,
+    })
 }
 
 /// Whether the return type borrows for a time that has no name.
