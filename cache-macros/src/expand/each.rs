@@ -185,7 +185,12 @@ fn body(cached: &Cached, each: &Each) -> TokenStream {
         Elements::Vec => quote_spanned!(span=> let #mutability #name = __elements;),
         Elements::Slice => quote_spanned!(span=> let #mutability #name: &[_] = &__elements;),
     };
-    let future = future_after(&cached.krate, &elements, &cached.function, &cached.function.return_type());
+    let future = future_after(
+        &cached.krate,
+        &elements,
+        &cached.function,
+        &cached.function.return_type(),
+    );
     let others = quote!(#(#others)*);
     quote_spanned!(span=> |__elements| { #others #future })
 }
