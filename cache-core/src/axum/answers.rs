@@ -5,11 +5,12 @@
 
 use std::any::Any;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use arrayvec::ArrayString;
 use axum::http::HeaderValue;
-use axum::http::header::{AGE, CACHE_CONTROL, CACHE_STATUS};
+use axum::http::header::CACHE_STATUS;
 pub use axum::response::Response;
 
 pub use super::asked::{Asked, asked};
@@ -161,13 +162,19 @@ impl NoResult {
     }
 }
 
-/// Reads the response of a run.
-pub async fn record(response: Response, is_err: bool, limit: usize, asked: Asked) -> Answer {
-    match asked.mode() {
-        Mode::Bypass => Answer::loose(response),
-        Mode::Use | Mode::Refresh => record::record(response, is_err, limit).await,
-    }
+
+/// Reads the response of a run. What that takes is held behind a pointer: it would make the future of each hit larger.
+pub fn record(response: Response, is_err: bool, limit: usize, asked: Asked) -> Recorded {
+    Box::pin(async move {
+        match asked.mode() {
+            Mode::Bypass => Answer::loose(response),
+            Mode::Use | Mode::Refresh => record::record(response, is_err, limit).await,
+        }
+    })
 }
+
+/// What [`record`] gives.
+pub type Recorded = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Whether a response is stored, and for how long at most, as far as HTTP and the handler's `Result` decide it.
 pub fn verdict(response: &CachedResponse) -> Verdict {
@@ -248,15 +255,43 @@ fn tell(
         .filter(|_| response.leaves_cache_control())
         .and_then(|age| response.control(is_private, || control(age, is_private)));
     response.answer([
-        (AGE, age.filter(|_| tells_age).and_then(number)),
-        (CACHE_CONTROL, control),
-        (CACHE_STATUS, status.value()),
+        age.filter(|_| tells_age).and_then(number),
+        status.value(),
+        control,
     ])
 }
 
-// The conversion from numbers allocates more than once.
+/// A number as a header. Most ages are below a thousand, and those are written already.
 fn number(age: Freshness) -> Option<HeaderValue> {
-    HeaderValue::from_str(itoa::Buffer::new().format(age.age)).ok()
+    static WRITTEN: [[u8; 3]; 1000] = written();
+    let small = usize::try_from(age.age).ok().and_then(|age| WRITTEN.get(age));
+    let Some(digits) = small else {
+        // The conversion from numbers allocates more than once.
+        return HeaderValue::from_str(itoa::Buffer::new().format(age.age)).ok();
+    };
+    let zeros = match age.age {
+        0..10 => 2,
+        10..100 => 1,
+        _ => 0,
+    };
+    std::str::from_utf8(digits.get(zeros..)?).ok().map(HeaderValue::from_static)
+}
+
+/// The numbers below a thousand, in three digits.
+const fn written() -> [[u8; 3]; 1000] {
+    let mut written = [[b'0'; 3]; 1000];
+    let mut number = 0;
+    while number < written.len() {
+        let mut rest = number;
+        let mut digit = 3;
+        while digit > 0 {
+            digit -= 1;
+            written[number][digit] += (rest % 10) as u8;
+            rest /= 10;
+        }
+        number += 1;
+    }
+    written
 }
 
 /// How long the response is fresh from the time on when it was made: clients subtract `Age` from it, so that what is left is
@@ -270,4 +305,18 @@ fn control(age: Freshness, is_private: bool) -> Option<HeaderValue> {
     });
     text.push(itoa::Buffer::new().format(age.life));
     text.value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h2_an_age_is_told_in_decimal_digits() {
+        for age in (0..1100).chain([86_400, u64::MAX]) {
+            let freshness = Freshness { age, life: 0, left: 0 };
+            let told = number(freshness).expect("a header");
+            assert_eq!(told, age.to_string().as_str());
+        }
+    }
 }

@@ -25,7 +25,9 @@ pub(super) enum Request {
 
 impl Request {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        if rules::says(headers, &CACHE_CONTROL, &["no-store"]) {
+        if !headers.contains_key(CACHE_CONTROL) {
+            Self::Plain
+        } else if rules::says(headers, &CACHE_CONTROL, &["no-store"]) {
             Self::NoStore
         } else if rules::says(headers, &CACHE_CONTROL, &["no-cache"]) {
             Self::NoCache

@@ -4,13 +4,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, HttpBody};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderValue, Method, Request};
 use axum::response::{IntoResponse, Response};
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -74,30 +74,61 @@ impl<S, B> Service<Request<B>> for CacheService<S>
 where
     S: Service<Request<B>>,
     S::Response: IntoResponse,
-    S::Future: Send + 'static,
 {
     type Response = Response;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, S::Error>> + Send>>;
+    type Future = CacheFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let asked = asked::Request::of(request.headers());
-        let condition = Condition::of(request.method(), request.headers());
-        let is_head = *request.method() == Method::HEAD;
-        let inner = REQUEST.scope(asked, self.inner.call(request));
-        let inner = current::scope(Arc::clone(&self.manager.core), inner);
-        Box::pin(async move {
-            let response = inner.await?.into_response();
-            let response = match condition {
-                Some(condition) => condition.answer(response),
-                None => response,
-            };
-            Ok(if is_head { without_body(response) } else { response })
-        })
+        CacheFuture {
+            manager: self.manager.clone(),
+            asked: asked::Request::of(request.headers()),
+            condition: Condition::of(request.method(), request.headers()),
+            is_head: *request.method() == Method::HEAD,
+            inner: self.inner.call(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The answer of a [`CacheService`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct CacheFuture<F> {
+        manager: CacheManager,
+        asked: asked::Request,
+        condition: Option<Condition>,
+        is_head: bool,
+        #[pin]
+        inner: F,
+    }
+}
+
+impl<F, R, E> Future for CacheFuture<F>
+where
+    F: Future<Output = Result<R, E>>,
+    R: IntoResponse,
+{
+    type Output = Result<Response, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let core = &this.manager.core;
+        let inner = || current::within(core, || this.inner.poll(context));
+        let response = ready!(REQUEST.sync_scope(*this.asked, inner))?.into_response();
+        let response = match this.condition {
+            Some(condition) => condition.answer(response),
+            None => response,
+        };
+        Poll::Ready(Ok(if *this.is_head {
+            without_body(response)
+        } else {
+            response
+        }))
     }
 }
 

@@ -47,6 +47,6 @@ mod router;
 mod rules;
 mod wire;
 
-pub use layer::{CacheLayer, CacheService, layer};
+pub use layer::{CacheFuture, CacheLayer, CacheService, layer};
 pub use response::CachedResponse;
 pub use router::{Console, router};

@@ -1,16 +1,16 @@
 //! A whole response as it is stored: status, headers, and the bytes of the body.
-//! It knows nothing of requests and functions. Invariant: the headers have a place for each of those that are told
-//! anew at every hit, so that filling them in allocates nothing for the table.
+//! It knows nothing of requests and functions. Invariant: the table of headers begins with a place for each of those that
+//! are told anew at every hit, so that they are filled in without looking them up, and has room for one more.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
 use axum::http::header::{
-    AGE, CACHE_CONTROL, CACHE_STATUS, CONNECTION, ETAG, HeaderMap, HeaderName, HeaderValue, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    AGE, CACHE_CONTROL, CACHE_STATUS, CONNECTION, CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
-use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,12 @@ use crate::{clock, entry};
 
 /// What stands in the headers until a hit fills it in.
 const PLACE: HeaderValue = HeaderValue::from_static("");
+
+/// The headers that are told anew, in the order of their places.
+const TOLD: [HeaderName; 3] = [AGE, CACHE_STATUS, CACHE_CONTROL];
+
+/// What they say at a hit.
+pub(super) type Told = [Option<HeaderValue>; 3];
 
 /// What belongs to one connection and not to a response, by RFC 9110, 7.6.1.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -37,6 +43,10 @@ pub struct CachedResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// Whether the handler left it to the cache what `Cache-Control` says.
+    leaves_cache_control: bool,
+    /// Whether `Content-Length` is a place. The server sets it behind the handler; a copy of the table has no room but that.
+    leaves_length: bool,
     /// Whether the rules of HTTP and the function's `Result` let it be stored.
     may_be_stored: bool,
     /// Set when it is stored.
@@ -63,26 +73,44 @@ impl CachedResponse {
     /// A response whose body is at hand. Nothing when the table of its headers is full.
     pub(super) fn new(
         status: StatusCode,
-        mut headers: HeaderMap,
+        given: HeaderMap,
         body: Bytes,
         may_be_stored: bool,
     ) -> Option<Self> {
-        for name in &HOP_BY_HOP {
-            headers.remove(name);
+        let mut headers = HeaderMap::new();
+        for name in TOLD {
+            headers.try_insert(name, PLACE).ok()?;
         }
-        headers.try_insert(AGE, PLACE).ok()?;
-        headers.try_insert(CACHE_STATUS, PLACE).ok()?;
-        if !headers.contains_key(CACHE_CONTROL) {
-            headers.try_insert(CACHE_CONTROL, PLACE).ok()?;
+        let mut leaves_cache_control = true;
+        let mut name = None;
+        for (next, value) in given {
+            // What comes without a name is one more value of the header before it.
+            name = next.or(name);
+            let Some(name) = name.as_ref().filter(|name| is_kept(name)) else {
+                continue;
+            };
+            if *name == CACHE_CONTROL && leaves_cache_control {
+                leaves_cache_control = value.is_empty();
+                headers.try_insert(name, value).ok()?;
+            } else {
+                headers.try_append(name, value).ok()?;
+            }
         }
         if may_be_stored && !headers.contains_key(ETAG) {
             let etag = etag(&headers, &body);
             headers.try_insert(ETAG, etag).ok()?;
         }
+        // The last one is taken out at the least cost.
+        let leaves_length = !headers.contains_key(CONTENT_LENGTH);
+        if leaves_length {
+            headers.try_insert(CONTENT_LENGTH, PLACE).ok()?;
+        }
         Some(Self {
             status,
             headers,
             body,
+            leaves_cache_control,
+            leaves_length,
             may_be_stored,
             dates: OnceLock::new(),
             refused: OnceLock::new(),
@@ -137,7 +165,7 @@ impl CachedResponse {
 
     /// Whether the handler left it to the cache what `Cache-Control` says.
     pub(super) fn leaves_cache_control(&self) -> bool {
-        self.headers.get(CACHE_CONTROL).is_some_and(HeaderValue::is_empty)
+        self.leaves_cache_control
     }
 
     /// What `Cache-Control` says, written by `write` when it is told first.
@@ -151,23 +179,28 @@ impl CachedResponse {
     }
 
     /// The response, with the headers that are told anew. A place without a value is taken away.
-    pub(super) fn answer(&self, told: [(HeaderName, Option<HeaderValue>); 3]) -> Response {
-        let mut response = Response::new(Body::from(self.body.clone()));
+    pub(super) fn answer(&self, told: Told) -> Response {
         let mut headers = self.headers.clone();
-        for (name, value) in told {
-            match value {
-                // There is a place for it, so the table does not grow.
-                Some(value) => drop(headers.insert(name, value)),
-                None => {
-                    if headers.get(&name).is_some_and(HeaderValue::is_empty) {
-                        headers.remove(&name);
-                    }
+        if self.leaves_length {
+            headers.remove(CONTENT_LENGTH);
+        }
+        let mut is_full = true;
+        for (place, told) in headers.values_mut().zip(told) {
+            match told {
+                Some(told) => *place = told,
+                None => is_full &= !place.is_empty(),
+            }
+        }
+        if !is_full {
+            for name in TOLD {
+                if headers.get(&name).is_some_and(HeaderValue::is_empty) {
+                    headers.remove(name);
                 }
             }
         }
+        let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
-        *response.extensions_mut() = Extensions::new();
         response
     }
 }
@@ -175,7 +208,7 @@ impl CachedResponse {
 /// The response alone, as a handler that is not cached would give it.
 impl IntoResponse for CachedResponse {
     fn into_response(self) -> Response {
-        self.answer([(AGE, None), (CACHE_CONTROL, None), (CACHE_STATUS, None)])
+        self.answer(Told::default())
     }
 }
 
@@ -187,7 +220,12 @@ impl PartialEq for CachedResponse {
 }
 
 fn is_place(name: &HeaderName) -> bool {
-    *name == AGE || *name == CACHE_CONTROL || *name == CACHE_STATUS
+    TOLD.contains(name) || *name == CONTENT_LENGTH
+}
+
+/// Whether a header of the handler belongs to the response: neither to the connection, nor to what is told anew.
+fn is_kept(name: &HeaderName) -> bool {
+    *name != AGE && *name != CACHE_STATUS && !HOP_BY_HOP.contains(name)
 }
 
 /// A strong validator: a digest of the body and of the headers that say how to read it. It depends on nothing of this

@@ -136,11 +136,13 @@ pub(crate) fn in_memory(environment: Settings) -> Core {
 /// Makes `core` the current manager whenever `future` is polled.
 pub(crate) async fn scope<F: Future>(core: Arc<Core>, future: F) -> F::Output {
     let mut future = pin!(future);
-    std::future::poll_fn(move |context| {
-        let _inside = Inside::enter(&core);
-        future.as_mut().poll(context)
-    })
-    .await
+    std::future::poll_fn(move |context| within(&core, || future.as_mut().poll(context))).await
+}
+
+/// Makes `core` the current manager for as long as `poll` takes.
+pub(crate) fn within<R>(core: &Arc<Core>, poll: impl FnOnce() -> R) -> R {
+    let _inside = Inside::enter(core);
+    poll()
 }
 
 /// A scope, for as long as one poll takes.
