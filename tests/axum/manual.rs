@@ -5,22 +5,36 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cache_core::axum::CachedResponse;
 use cache_core::{CacheManager, cache_response, invalidate_cache};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::server::Server;
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct App {
     runs: Arc<AtomicU32>,
     fails: Arc<AtomicBool>,
     started: Arc<Notify>,
     gate: Arc<Notify>,
+    arrived: Arc<Semaphore>,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self {
+            runs: Arc::default(),
+            fails: Arc::default(),
+            started: Arc::default(),
+            gate: Arc::default(),
+            arrived: Arc::new(Semaphore::new(0)),
+        }
+    }
 }
 
 impl App {
@@ -40,12 +54,19 @@ async fn held(State(app): State<App>, Path(status): Path<u16>) -> impl IntoRespo
     )
 }
 
+/// Counts the requests that have come.
+async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    app.arrived.add_permits(1);
+    next.run(request).await
+}
+
 /// Has many clients ask at once, and lets the handler end when all of them are there.
 async fn all_at_once(status: u16) -> (App, Server, Vec<crate::client::Reply>) {
     let app = App::default();
     let server = Server::start(
         Router::new()
             .route("/{status}", get(held))
+            .layer(middleware::from_fn_with_state(app.clone(), count))
             .with_state(app.clone()),
     )
     .await;
@@ -62,13 +83,10 @@ async fn all_at_once(status: u16) -> (App, Server, Vec<crate::client::Reply>) {
             tokio::spawn(async move { server.get(&path).await })
         })
         .collect();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while server.manager.health().await.loads_running == 0 {
-        assert!(tokio::time::Instant::now() < deadline, "no load runs");
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    // Those who come after the load has ended find an entry, or run for themselves one by one; both would show below.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // The poll in which a request is counted takes it to the look-up. Those who come after the load has ended find an entry, or
+    // run for themselves one by one; both would show below.
+    let all = app.arrived.acquire_many(21).await.expect("it is never closed");
+    drop(all);
     app.gate.notify_waiters();
     let mut replies = vec![first.await.expect("a reply")];
     for other in others {
