@@ -274,7 +274,9 @@ fn number(age: Freshness) -> Option<HeaderValue> {
         10..100 => 1,
         _ => 0,
     };
-    std::str::from_utf8(digits.get(zeros..)?).ok().map(HeaderValue::from_static)
+    std::str::from_utf8(digits.get(zeros..)?)
+        .ok()
+        .map(HeaderValue::from_static)
 }
 
 /// The numbers below a thousand, in three digits.
@@ -314,7 +316,11 @@ mod tests {
     #[test]
     fn h2_an_age_is_told_in_decimal_digits() {
         for age in (0..1100).chain([86_400, u64::MAX]) {
-            let freshness = Freshness { age, life: 0, left: 0 };
+            let freshness = Freshness {
+                age,
+                life: 0,
+                left: 0,
+            };
             let told = number(freshness).expect("a header");
             assert_eq!(told, age.to_string().as_str());
         }
