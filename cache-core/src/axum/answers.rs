@@ -162,7 +162,6 @@ impl NoResult {
     }
 }
 
-
 /// Reads the response of a run. What that takes is held behind a pointer: it would make the future of each hit larger.
 pub fn record(response: Response, is_err: bool, limit: usize, asked: Asked) -> Recorded {
     Box::pin(async move {
