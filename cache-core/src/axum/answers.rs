@@ -172,7 +172,7 @@ pub fn record(response: Response, is_err: bool, limit: usize, asked: Asked) -> R
     })
 }
 
-/// What [`record`] gives.
+/// What `record` gives.
 pub type Recorded = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Whether a response is stored, and for how long at most, as far as HTTP and the handler's `Result` decide it.

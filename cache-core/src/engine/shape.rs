@@ -332,7 +332,7 @@ impl<W: Around> Around for AroundJson<W> {
 }
 
 /// A type under inspection, and what stands around it. Each step from the outside in has two forms: one for the wrapper that
-/// it takes off, which stands here, and one for every other type, which [`Else`] has. A method that is not found here is looked
+/// it takes off, which stands here, and one for every other type, which `Else` has. A method that is not found here is looked
 /// for there; that needs no trait in scope, and costs the compiler less than a choice between traits.
 #[derive(Debug)]
 pub struct Tag<W, T>(PhantomData<fn() -> (W, T)>);
@@ -534,7 +534,7 @@ impl<H> Default for How<H> {
 }
 
 /// A return type whose errors are to be shared. The better way is found first: what is not found here is looked for in
-/// [`ByMessage`], and then in [`NotAtAll`].
+/// `ByMessage`, and then in `NotAtAll`.
 #[derive(Debug)]
 pub struct ByClone<R>(PhantomData<fn() -> R>);
 
