@@ -9,6 +9,8 @@ use cache_core::{
 use serde::{Deserialize, Serialize};
 use tests::{RedisServer, shared, unique_prefix};
 
+use crate::settled::until_async;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Lead {
     id: u64,
@@ -96,6 +98,13 @@ async fn a_redis_hit_is_one_get_and_a_miss_three_commands_at_most() {
 async fn l1_an_invalidation_in_one_process_reaches_the_memory_of_another() {
     let (server, prefix) = (shared(), unique_prefix());
     let (one, two) = (tiered(server, &prefix).await, tiered(server, &prefix).await);
+    // What is read in the moment in which the channel is first heard does not stay in memory.
+    for cache in [&one, &two] {
+        until_async("the channel is heard", async || {
+            cache.health().await.redis.is_some_and(|redis| redis.channel)
+        })
+        .await;
+    }
     one.scope(get_lead(7)).await;
     two.scope(get_lead(7)).await;
     one.scope(search("tea", Some(1))).await;
