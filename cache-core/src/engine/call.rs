@@ -115,7 +115,8 @@ pub(crate) fn by_arguments(
     let arguments = arguments
         .short()
         .filter(|_| mode == Mode::Use && !forced::any())?;
-    let found = current::with(given, |core, lane| {
+    // A thread that does not know the current manager yet looks for the text of the key, and knows it from then on.
+    let found = current::known(given, |core, lane| {
         if !core.serves(site.tier) {
             return None;
         }
@@ -127,7 +128,7 @@ pub(crate) fn by_arguments(
             counters.hit(lane);
             Some(Arc::clone(value))
         })?
-    })?;
+    })??;
     watch::hit(Some(site), "memory");
     Some(found)
 }

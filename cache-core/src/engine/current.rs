@@ -29,9 +29,9 @@ thread_local! {
         RefCell::new(Local { scope: None, installed: None, seen: 0, lane: LaneLease::take() });
 }
 
-/// Runs `see` with the given manager or the current one.
+/// Runs `see` with the given manager or the current one, where this thread knows which that is.
 #[inline]
-pub(crate) fn with<R>(given: Option<&Arc<Core>>, see: impl Fn(&Arc<Core>, LaneId) -> R) -> R {
+pub(crate) fn known<R>(given: Option<&Arc<Core>>, see: impl FnOnce(&Arc<Core>, LaneId) -> R) -> Option<R> {
     let found = LOCAL.try_with(|local| {
         let local = local.try_borrow().ok()?;
         let current = match (given, &local.scope, &local.installed) {
@@ -41,10 +41,12 @@ pub(crate) fn with<R>(given: Option<&Arc<Core>>, see: impl Fn(&Arc<Core>, LaneId
         };
         Some(see(current, local.lane.0))
     });
-    match found {
-        Ok(Some(result)) => result,
-        _ => without_local(given, see),
-    }
+    found.ok().flatten()
+}
+
+/// Runs `see` with the given manager or the current one.
+pub(crate) fn with<R>(given: Option<&Arc<Core>>, see: impl Fn(&Arc<Core>, LaneId) -> R) -> R {
+    known(given, &see).unwrap_or_else(|| without_local(given, see))
 }
 
 /// The same for a thread that does not know the installed manager yet, or is ending.
