@@ -23,7 +23,7 @@ pub use inventory;
 #[cfg(feature = "axum")]
 pub use crate::axum::answers;
 pub use crate::each::{Each, Said};
-pub use crate::engine::call::{Load, Miss, Mode, Render, judging, store_all};
+pub use crate::engine::call::{Load, LoadIf, Miss, Mode, Render, judging, store_all};
 pub use crate::engine::held::{Holds, around};
 pub use crate::engine::info::{FunctionInfo, TargetInfo};
 pub use crate::engine::load::Verdict;
@@ -102,7 +102,7 @@ macro_rules! __cache_peeled {
 #[macro_export]
 macro_rules! __cache_shape {
     ($t:ty) => {{
-        let shape = $crate::__private::Shaped::new();
+        let shape = $crate::__private::Shaped::TOLD;
         if false {
             shape.is($crate::__cache_peeled!($t));
         }
@@ -128,7 +128,7 @@ pub use crate::__cache_seen as seen;
 #[macro_export]
 macro_rules! __cache_share {
     ($t:ty) => {{
-        let how = $crate::__private::How::new();
+        let how = $crate::__private::How::TOLD;
         if false {
             how.is($crate::__private::ByClone::<$t>::of().share());
         }
@@ -200,7 +200,7 @@ pub fn lookup<S: Shape, H: Share<S::Ret>>(
     manager: Option<&CacheManager>,
     mode: Mode,
     render: &dyn Render,
-) -> Result<S::Ret, Miss<S, H>>
+) -> Result<S::Ret, Miss<S::Ret>>
 where
     S::Stored: Written,
 {
@@ -216,7 +216,7 @@ pub fn lookup_in_memory<S: Shape, H: Share<S::Ret>>(
     manager: Option<&CacheManager>,
     mode: Mode,
     render: &dyn Render,
-) -> Result<S::Ret, Miss<S, H>> {
+) -> Result<S::Ret, Miss<S::Ret>> {
     crate::engine::call::lookup::<S, NotCoded, H>(site, manager, mode, render)
 }
 

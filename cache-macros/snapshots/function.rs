@@ -1,4 +1,4 @@
-// 207 lines, made of:
+// 209 lines, made of:
 //
 // #[cache_result(key = "analytics:{metric}:{range.from}", ttl = "30m", stale_if_error = "1h")]
 // pub async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbError> {
@@ -6,7 +6,6 @@
 // }
 
 pub async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbError> {
-    let __site = <calculate_metric>::__target().site;
     let __shape = ::cache_core::__private::shape!(Result < f64, DbError >);
     if false {
         ::cache_core::bound::Filled::filled(
@@ -20,8 +19,8 @@ pub async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbE
             ::cache_core::__private::returned(__shape),
         );
     }
-    let __found = ::cache_core::__private::lookup(
-        __site,
+    let __miss = match ::cache_core::__private::lookup(
+        <calculate_metric>::__target().site,
         __shape,
         ::cache_core::__private::share!(Result < f64, DbError >),
         ::cache_core::__private::None,
@@ -32,30 +31,32 @@ pub async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbE
             __k.literal(":");
             ::cache_core::CacheKey::write_key(&range.from, __k);
         },
-    );
-    match __found {
-        ::cache_core::__private::Ok(__hit) => __hit,
-        ::cache_core::__private::Err(__miss) => {
-            let __load = ::cache_core::__private::pin!(
-                { #[allow(unknown_lints, clippy::items_after_statements,
-                clippy::needless_pass_by_value, clippy::too_many_arguments,
-                clippy::unused_async)] async fn __body(#[allow(unused_variables)] metric
-                : & str, #[allow(unused_variables)] range : DateRange) -> Result < f64,
-                DbError > { db::metric(metric, range). await } __body(metric, range) }
-            );
-            let mut __miss = __miss;
-            let __verdict = ::cache_core::__private::judging(
-                &__miss,
-                ::cache_core::__private::store_all,
-            );
-            ::cache_core::__private::Load {
-                miss: &mut __miss,
-                load: __load,
-                verdict: __verdict,
+    ) {
+        ::cache_core::__private::Ok(__hit) => return __hit,
+        ::cache_core::__private::Err(__miss) => __miss,
+    };
+    ::cache_core::__private::Load {
+        load: {
+            #[allow(
+                unknown_lints,
+                clippy::items_after_statements,
+                clippy::needless_pass_by_value,
+                clippy::too_many_arguments,
+                clippy::unused_async
+            )]
+            async fn __body(
+                #[allow(unused_variables)]
+                metric: &str,
+                #[allow(unused_variables)]
+                range: DateRange,
+            ) -> Result<f64, DbError> {
+                db::metric(metric, range).await
             }
-                .await
-        }
+            __body(metric, range)
+        },
+        miss: __miss,
     }
+        .await
 }
 #[doc(hidden)]
 #[allow(
@@ -102,6 +103,7 @@ impl calculate_metric {
         )
         .ttl_millis(1800000u64)
         .stale_if_error_millis(3600000u64);
+    #[inline]
     pub fn __target() -> ::cache_core::__private::Target {
         static __SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(
             *<calculate_metric>::INFO,

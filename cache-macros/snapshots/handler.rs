@@ -1,4 +1,4 @@
-// 153 lines, made of:
+// 167 lines, made of:
 //
 // #[cache_response(key = "page:{id}", ttl = "5m", skip(state))]
 // pub async fn show(State(state): State<App>, Path(id): Path<u64>) -> Result<Json<Page>, AppError> {
@@ -9,53 +9,66 @@ pub async fn show(
     State(state): State<App>,
     Path(id): Path<u64>,
 ) -> ::cache_core::__private::answers::Response {
-    let __site = <show>::__target().site;
     let __asked = ::cache_core::__private::answers::asked(
         ::cache_core::__private::Mode::Use,
     );
-    let __answer = {
-        let __found = ::cache_core::__private::answers::lookup(
-            __site,
-            ::cache_core::__private::None,
-            __asked.mode(),
-            &|__k: &mut ::cache_core::__private::KeyWriter| {
-                __k.literal("page:");
-                ::cache_core::CacheKey::write_key(&id, __k);
-            },
-        );
-        match __found {
-            ::cache_core::__private::Ok(__hit) => __hit,
-            ::cache_core::__private::Err(__miss) => {
-                let __load = ::cache_core::__private::pin!(
-                    async move { let __limit =
-                    ::cache_core::__private::answers::MAX_RESPONSE_BYTES; let __ret =
-                    async move { #[allow(unknown_lints, clippy::let_unit_value,
-                    clippy::let_with_type_underscore)] if false { let __ret : Result <
-                    Json < Page >, AppError > = ::cache_core::__private::never(); return
-                    __ret; } #[allow(unused_variables)] let state = state;
-                    #[allow(unused_variables)] let id = id; #[allow(unused_braces,
-                    clippy::semicolon_if_nothing_returned)] { state.page(id). await
-                    .map(Json) } } . await; let __is_err =
-                    ::cache_core::__private::answers::Returned(& __ret).is_err(); let
-                    __response = ::cache_core::bound::Responds::responded(__ret);
-                    ::cache_core::__private::answers::record(__response, __is_err,
-                    __limit, __asked). await }
-                );
-                let mut __miss = __miss;
-                let __verdict = ::cache_core::__private::judging(
-                    &__miss,
-                    ::cache_core::__private::answers::verdict,
-                );
-                ::cache_core::__private::Load {
-                    miss: &mut __miss,
-                    load: __load,
-                    verdict: __verdict,
-                }
-                    .await
-            }
+    let __miss = match ::cache_core::__private::answers::lookup(
+        <show>::__target().site,
+        ::cache_core::__private::None,
+        __asked.mode(),
+        &|__k: &mut ::cache_core::__private::KeyWriter| {
+            __k.literal("page:");
+            ::cache_core::CacheKey::write_key(&id, __k);
+        },
+    ) {
+        ::cache_core::__private::Ok(__hit) => {
+            return ::cache_core::__private::answers::respond(__hit, __asked, false);
         }
+        ::cache_core::__private::Err(__miss) => __miss,
     };
-    ::cache_core::__private::answers::respond(__answer, __asked, false)
+    ::cache_core::__private::answers::respond(
+        ::cache_core::__private::LoadIf {
+            verdict: ::cache_core::__private::judging(
+                ::cache_core::__private::answers::SHAPE,
+                ::cache_core::__private::answers::verdict,
+            ),
+            load: async move {
+                let __limit = ::cache_core::__private::answers::MAX_RESPONSE_BYTES;
+                let __ret = async move {
+                    #[allow(
+                        unknown_lints,
+                        clippy::let_unit_value,
+                        clippy::let_with_type_underscore
+                    )]
+                    if false {
+                        let __ret: Result<Json<Page>, AppError> = ::cache_core::__private::never();
+                        return __ret;
+                    }
+                    #[allow(unused_variables)]
+                    let state = state;
+                    #[allow(unused_variables)]
+                    let id = id;
+                    #[allow(unused_braces, clippy::semicolon_if_nothing_returned)]
+                    { state.page(id).await.map(Json) }
+                }
+                    .await;
+                let __is_err = ::cache_core::__private::answers::Returned(&__ret)
+                    .is_err();
+                let __response = ::cache_core::bound::Responds::responded(__ret);
+                ::cache_core::__private::answers::record(
+                        __response,
+                        __is_err,
+                        __limit,
+                        __asked,
+                    )
+                    .await
+            },
+            miss: __miss,
+        }
+            .await,
+        __asked,
+        false,
+    )
 }
 #[doc(hidden)]
 #[allow(
@@ -101,6 +114,7 @@ impl show {
             "Page",
         )
         .ttl_millis(300000u64);
+    #[inline]
     pub fn __target() -> ::cache_core::__private::Target {
         static __SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(
             *<show>::INFO,

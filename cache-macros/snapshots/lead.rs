@@ -1,4 +1,4 @@
-// 194 lines, made of:
+// 195 lines, made of:
 //
 // #[cache_lead_data(skip(db))]
 // async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> {
@@ -6,7 +6,6 @@
 // }
 
 async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> {
-    let __site = <get_lead>::__target().site;
     let __shape = ::cache_core::__private::shape!(Result < Option < Lead >, DbError >);
     if false {
         ::cache_core::bound::Filled::filled(
@@ -15,8 +14,8 @@ async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> {
         ::cache_core::bound::kept(::cache_core::__private::held_in(__shape));
         ::cache_core::bound::written(::cache_core::__private::value(__shape));
     }
-    let __found = ::cache_core::__private::lookup(
-        __site,
+    let __miss = match ::cache_core::__private::lookup(
+        <get_lead>::__target().site,
         __shape,
         ::cache_core::__private::share!(Result < Option < Lead >, DbError >),
         ::cache_core::__private::None,
@@ -25,30 +24,31 @@ async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> {
             __k.literal("lead:");
             ::cache_core::CacheKey::write_key(&lead_id, __k);
         },
-    );
-    match __found {
-        ::cache_core::__private::Ok(__hit) => __hit,
-        ::cache_core::__private::Err(__miss) => {
-            let __load = ::cache_core::__private::pin!(
-                { #[allow(unknown_lints, clippy::items_after_statements,
-                clippy::needless_pass_by_value, clippy::too_many_arguments,
-                clippy::unused_async)] async fn __body(db : & Db,
-                #[allow(unused_variables)] lead_id : u64) -> Result < Option < Lead >,
-                DbError > { db.lead(lead_id). await } __body(db, lead_id) }
-            );
-            let mut __miss = __miss;
-            let __verdict = ::cache_core::__private::judging(
-                &__miss,
-                ::cache_core::__private::store_all,
-            );
-            ::cache_core::__private::Load {
-                miss: &mut __miss,
-                load: __load,
-                verdict: __verdict,
+    ) {
+        ::cache_core::__private::Ok(__hit) => return __hit,
+        ::cache_core::__private::Err(__miss) => __miss,
+    };
+    ::cache_core::__private::Load {
+        load: {
+            #[allow(
+                unknown_lints,
+                clippy::items_after_statements,
+                clippy::needless_pass_by_value,
+                clippy::too_many_arguments,
+                clippy::unused_async
+            )]
+            async fn __body(
+                db: &Db,
+                #[allow(unused_variables)]
+                lead_id: u64,
+            ) -> Result<Option<Lead>, DbError> {
+                db.lead(lead_id).await
             }
-                .await
-        }
+            __body(db, lead_id)
+        },
+        miss: __miss,
     }
+        .await
 }
 #[doc(hidden)]
 #[allow(
@@ -93,6 +93,7 @@ impl get_lead {
         "lead:{lead_id}",
         "Lead",
     );
+    #[inline]
     pub fn __target() -> ::cache_core::__private::Target {
         static __SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(
             *<get_lead>::INFO,

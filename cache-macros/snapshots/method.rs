@@ -1,4 +1,4 @@
-// 141 lines, made of:
+// 138 lines, made of:
 //
 // #[cache_result(key = "settings:{self.tenant}:{name}")]
 // async fn setting(&self, name: &str) -> Result<Setting, DbError> {
@@ -6,7 +6,6 @@
 // }
 
 async fn setting(&self, name: &str) -> Result<Setting, DbError> {
-    let __site = Self::__cache_target_setting().site;
     let __shape = ::cache_core::__private::shape!(Result < Setting, DbError >);
     if false {
         ::cache_core::bound::Filled::filled(
@@ -15,8 +14,8 @@ async fn setting(&self, name: &str) -> Result<Setting, DbError> {
         ::cache_core::bound::kept(::cache_core::__private::held_in(__shape));
         ::cache_core::bound::written(::cache_core::__private::value(__shape));
     }
-    let __found = ::cache_core::__private::lookup(
-        __site,
+    let __miss = match ::cache_core::__private::lookup(
+        Self::__cache_target_setting().site,
         __shape,
         ::cache_core::__private::share!(Result < Setting, DbError >),
         ::cache_core::__private::None,
@@ -27,31 +26,29 @@ async fn setting(&self, name: &str) -> Result<Setting, DbError> {
             __k.literal(":");
             ::cache_core::CacheKey::write_key(&name, __k);
         },
-    );
-    match __found {
-        ::cache_core::__private::Ok(__hit) => __hit,
-        ::cache_core::__private::Err(__miss) => {
-            let __load = ::cache_core::__private::pin!(
-                async move { #[allow(unknown_lints, clippy::let_unit_value,
-                clippy::let_with_type_underscore)] if false { let __ret : Result <
-                Setting, DbError > = ::cache_core::__private::never(); return __ret; }
-                #[allow(unused_variables)] let name = name; #[allow(unused_braces,
-                clippy::semicolon_if_nothing_returned)] { self.db.setting(name). await }
-                }
-            );
-            let mut __miss = __miss;
-            let __verdict = ::cache_core::__private::judging(
-                &__miss,
-                ::cache_core::__private::store_all,
-            );
-            ::cache_core::__private::Load {
-                miss: &mut __miss,
-                load: __load,
-                verdict: __verdict,
+    ) {
+        ::cache_core::__private::Ok(__hit) => return __hit,
+        ::cache_core::__private::Err(__miss) => __miss,
+    };
+    ::cache_core::__private::Load {
+        load: async move {
+            #[allow(
+                unknown_lints,
+                clippy::let_unit_value,
+                clippy::let_with_type_underscore
+            )]
+            if false {
+                let __ret: Result<Setting, DbError> = ::cache_core::__private::never();
+                return __ret;
             }
-                .await
-        }
+            #[allow(unused_variables)]
+            let name = name;
+            #[allow(unused_braces, clippy::semicolon_if_nothing_returned)]
+            { self.db.setting(name).await }
+        },
+        miss: __miss,
     }
+        .await
 }
 #[doc(hidden)]
 #[allow(

@@ -59,7 +59,7 @@ fn check_cached(name: &str, most: usize, attribute: CachedAttribute, options: &s
 fn a_function_with_a_key() {
     check_cached(
         "function",
-        207,
+        209,
         CachedAttribute::Result,
         r#"key = "analytics:{metric}:{range.from}", ttl = "30m", stale_if_error = "1h""#,
         "pub async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbError> {\n    db::metric(metric, range).await\n}",
@@ -70,7 +70,7 @@ fn a_function_with_a_key() {
 fn a_lead() {
     check_cached(
         "lead",
-        194,
+        195,
         CachedAttribute::LeadData,
         "skip(db)",
         "async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> {\n    db.lead(lead_id).await\n}",
@@ -81,7 +81,7 @@ fn a_lead() {
 fn a_method_of_a_tenant() {
     check_cached(
         "method",
-        141,
+        138,
         CachedAttribute::Result,
         r#"key = "settings:{self.tenant}:{name}""#,
         "async fn setting(&self, name: &str) -> Result<Setting, DbError> {\n    self.db.setting(name).await\n}",
@@ -92,7 +92,7 @@ fn a_method_of_a_tenant() {
 fn a_handler() {
     check_cached(
         "handler",
-        153,
+        167,
         CachedAttribute::Response,
         r#"key = "page:{id}", ttl = "5m", skip(state)"#,
         "pub async fn show(State(state): State<App>, Path(id): Path<u64>) -> Result<Json<Page>, AppError> {\n    state.page(id).await.map(Json)\n}",

@@ -19,7 +19,7 @@ use super::response::{self, CachedResponse, Freshness};
 use crate::codec::Codec;
 use crate::engine::call::{self, Miss, Mode, Render};
 use crate::engine::load::Verdict;
-use crate::engine::shape::{Coded, Seen, Shape, Share, View};
+use crate::engine::shape::{Coded, Seen, Shape, Shaped, Share, View};
 use crate::engine::site::Site;
 use crate::{CacheManager, SharedError};
 
@@ -96,6 +96,9 @@ impl Shape for Responses {
     }
 }
 
+/// The shape, as a value.
+pub const SHAPE: Shaped<Responses> = Shaped::TOLD;
+
 /// The response of a failure goes to all who wait.
 #[derive(Debug)]
 pub struct Resent;
@@ -128,7 +131,7 @@ pub fn lookup(
     manager: Option<&CacheManager>,
     mode: Mode,
     render: &dyn Render,
-) -> Result<Answer, Miss<Responses, Resent>> {
+) -> Result<Answer, Miss<Answer>> {
     call::lookup::<Responses, Wire, Resent>(site, manager, mode, render)
 }
 

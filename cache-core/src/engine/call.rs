@@ -2,16 +2,16 @@
 //! Everything that does not depend on the types is in `load`. Invariant: a hit allocates nothing.
 
 use std::any::{Any, TypeId};
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
-use super::shape::{Coded, Seen, Shape, Share};
+use super::shape::{Coded, Seen, Shape, Shaped, Share};
 use super::site::Site;
 use super::{Core, current, forced, watch};
 use crate::clock;
@@ -65,7 +65,7 @@ pub(crate) fn lookup<S: Shape, C: Coded, H: Share<S::Ret>>(
     manager: Option<&CacheManager>,
     mode: Mode,
     render: &dyn Render,
-) -> Result<S::Ret, Miss<S, H>> {
+) -> Result<S::Ret, Miss<S::Ret>> {
     let mut arguments = KeyWriter::arguments();
     arguments.function(site);
     render.render(&mut arguments);
@@ -87,18 +87,18 @@ fn further<S: Shape, C: Coded, H: Share<S::Ret>>(
     mode: Mode,
     arguments: &KeyWriter,
     render: &dyn Render,
-) -> Result<S::Ret, Miss<S, H>> {
+) -> Result<S::Ret, Miss<S::Ret>> {
     let given = manager.map(|manager| &manager.core);
     let (ticket, content) = by_text(site, C::codec, given, mode, arguments, render);
     let Some(content) = content else {
-        return Err(Miss::new(ticket));
+        return Err(Miss::of::<S, H>(ticket));
     };
-    let ret = give::<S>(content, C::codec()).ok_or(Miss::new(None))?;
+    let ret = give::<S>(content, C::codec()).ok_or_else(|| Miss::of::<S, H>(None))?;
     match ticket {
         // It is there, and to be refreshed before it is gone.
         Some(ticket) => {
-            let mut miss = Miss::new(Some(ticket));
-            miss.served = Some(ret);
+            let mut miss = Miss::of::<S, H>(Some(ticket));
+            miss.0.served = Some(ret);
             Err(miss)
         }
         None => Ok(ret),
@@ -198,23 +198,47 @@ pub(crate) fn by_text(
     (Some(ticket(false)), None)
 }
 
-/// A call that has to run its function, or to wait for one that does.
-pub struct Miss<S: Shape, H> {
+/// A call that has to run its function, or to wait for one that does. It knows what the function returns, and nothing else
+/// of its types. It is behind a pointer, so that the future of a hit has no room for it.
+pub struct Miss<R>(Box<Missed<R>>);
+
+struct Missed<R> {
     call: Call,
+    terms: fn() -> Terms<R>,
     /// Made when it begins.
     patience: Option<Box<Patience>>,
     /// What this call's own run gave, while it is being stored.
-    ret: Option<S::Ret>,
+    ret: Option<R>,
     /// What the caller gets at once, while the rest goes on in the background.
-    served: Option<S::Ret>,
+    served: Option<R>,
     /// What a caller gets whose time is up.
-    timed_out: Option<fn(SharedError) -> S::Ret>,
-    types: PhantomData<fn() -> H>,
+    timed_out: Option<fn(SharedError) -> R>,
 }
 
-impl<S: Shape, H> std::fmt::Debug for Miss<S, H> {
+impl<R> std::fmt::Debug for Miss<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Miss")
+    }
+}
+
+/// What is done with a result according to its shape, and to how its errors are shared.
+struct Terms<R> {
+    give: fn(Content, Option<Codec>) -> Option<R>,
+    loaded: fn(&R, &dyn Fn(&R) -> Verdict) -> Loaded,
+    failed: fn(&R) -> bool,
+    export: fn(&R) -> Option<Arc<dyn Any + Send + Sync>>,
+    import: fn(&(dyn Any + Send + Sync)) -> Option<R>,
+}
+
+impl<R> Terms<R> {
+    const fn of<S: Shape<Ret = R>, H: Share<R>>() -> Self {
+        Self {
+            give: give::<S>,
+            loaded: |ret, verdict| loaded::<S, H>(ret, &|_| verdict(ret)),
+            failed: |ret| matches!(S::see(ret), Seen::Failed),
+            export: H::export,
+            import: H::import,
+        }
     }
 }
 
@@ -228,21 +252,21 @@ enum Step<R> {
     Over,
 }
 
-impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
-    pub(crate) fn new(ticket: Option<Box<Ticket>>) -> Self {
-        Self {
+impl<R> Miss<R> {
+    pub(crate) fn of<S: Shape<Ret = R>, H: Share<R>>(ticket: Option<Box<Ticket>>) -> Self {
+        Self(Box::new(Missed {
             call: ticket.map_or(Call::Bypass, Call::Start),
+            terms: Terms::of::<S, H>,
             patience: None,
             ret: None,
             served: None,
             timed_out: None,
-            types: PhantomData,
-        }
+        }))
     }
 
     /// The TTL that an expression of the attribute gave.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        if let Call::Start(ticket) = &mut self.call {
+        if let Call::Start(ticket) = &mut self.0.call {
             ticket.ttl = Some(ttl);
         }
         self
@@ -250,7 +274,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
 
     /// A name that the entry can be invalidated by.
     pub fn tag(mut self, render: impl FnOnce(&mut KeyWriter)) -> Self {
-        if let Call::Start(ticket) = &mut self.call {
+        if let Call::Start(ticket) = &mut self.0.call {
             let mut writer = KeyWriter::new();
             render(&mut writer);
             ticket.tags.push(writer.into_pattern());
@@ -259,21 +283,19 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     /// The result of a call that the bound on all callers' time was too short for.
-    pub fn hard_timeout(mut self, timed_out: fn(SharedError) -> S::Ret) -> Self {
-        self.timed_out = Some(timed_out);
+    pub fn hard_timeout(mut self, timed_out: fn(SharedError) -> R) -> Self {
+        self.0.timed_out = Some(timed_out);
         self
     }
 
     /// As [`Load`], of a function that may go on after its caller has its value.
-    pub async fn load_in_background<F, V>(mut self, mut load: Pin<Box<F>>, verdict: V) -> S::Ret
+    pub async fn load_in_background<F, V>(mut self, mut load: Pin<Box<F>>, verdict: V) -> R
     where
-        S: 'static,
-        S::Ret: Send + 'static,
-        H: 'static,
-        F: Future<Output = S::Ret> + Send + ?Sized + 'static,
-        V: Fn(&S::Value) -> Verdict + Send + 'static,
+        R: Send + 'static,
+        F: Future<Output = R> + Send + ?Sized + 'static,
+        V: Fn(&R) -> Verdict + Send + 'static,
     {
-        if let Some(ret) = self.served.take() {
+        if let Some(ret) = self.0.served.take() {
             current::spawn(self.go_on(load, Box::new(verdict)));
             return ret;
         }
@@ -282,7 +304,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                 match self.poll(context, &mut |context| load.as_mut().poll(context), &verdict) {
                     Poll::Ready(Step::Done(ret)) => return Poll::Ready((ret, false)),
                     Poll::Ready(Step::Early(ret)) => return Poll::Ready((ret, true)),
-                    Poll::Ready(Step::Over) => self.call = Call::Bypass,
+                    Poll::Ready(Step::Over) => self.0.call = Call::Bypass,
                     Poll::Pending => return Poll::Pending,
                 }
             }
@@ -295,9 +317,9 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     /// What is left of a call whose caller has been served.
-    async fn go_on<F>(mut self, mut load: Pin<Box<F>>, verdict: Judge<S::Value>)
+    async fn go_on<F>(mut self, mut load: Pin<Box<F>>, verdict: Judge<R>)
     where
-        F: Future<Output = S::Ret> + Send + ?Sized,
+        F: Future<Output = R> + Send + ?Sized,
     {
         std::future::poll_fn(move |context| {
             loop {
@@ -316,14 +338,14 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     fn run(
         &mut self,
         context: &mut Context<'_>,
-        mut load: Pin<&mut dyn Future<Output = S::Ret>>,
-        verdict: &dyn Fn(&S::Value) -> Verdict,
-    ) -> Poll<S::Ret> {
+        mut load: Pin<&mut dyn Future<Output = R>>,
+        verdict: &dyn Fn(&R) -> Verdict,
+    ) -> Poll<R> {
         loop {
             match ready!(self.poll(context, &mut |context| load.as_mut().poll(context), verdict)) {
                 Step::Done(ret) | Step::Early(ret) => return Poll::Ready(ret),
                 // It was left to others in vain.
-                Step::Over => self.call = Call::Bypass,
+                Step::Over => self.0.call = Call::Bypass,
             }
         }
     }
@@ -333,16 +355,16 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     fn poll(
         &mut self,
         context: &mut Context<'_>,
-        load: &mut dyn FnMut(&mut Context<'_>) -> Poll<S::Ret>,
-        verdict: &dyn Fn(&S::Value) -> Verdict,
-    ) -> Poll<Step<S::Ret>> {
+        load: &mut dyn FnMut(&mut Context<'_>) -> Poll<R>,
+        verdict: &dyn Fn(&R) -> Verdict,
+    ) -> Poll<Step<R>> {
         loop {
-            let step = match &mut self.call {
+            let step = match &mut self.0.call {
                 Call::Bypass => return load(context).map(Step::Done),
                 Call::Start(_) => {
-                    if let Call::Start(mut ticket) = std::mem::replace(&mut self.call, Call::Bypass) {
-                        Patience::start(&mut self.patience, &mut ticket);
-                        self.call = Call::Begin(Box::pin(begin(ticket)));
+                    if let Call::Start(mut ticket) = std::mem::replace(&mut self.0.call, Call::Bypass) {
+                        Patience::start(&mut self.0.patience, &mut ticket);
+                        self.0.call = Call::Begin(Box::pin(begin(ticket)));
                     }
                     None
                 }
@@ -364,7 +386,7 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                     drop(inside);
                     if let (Poll::Ready(()), Some(ret)) = (polled, output) {
                         run.judged = true;
-                        let loaded = loaded::<S, H>(&ret, verdict);
+                        let loaded = ((self.0.terms)().loaded)(&ret, verdict);
                         run.judged = false;
                         self.finish(ret, loaded);
                         None
@@ -374,9 +396,10 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
                 }
                 Call::Finish(finish) => match finish.as_mut().poll(context) {
                     Poll::Ready(stale) => {
-                        self.call = Call::Bypass;
-                        let stale = stale.and_then(|(content, codec)| give::<S>(content, codec));
-                        stale.or(self.ret.take()).map(Step::Done)
+                        self.0.call = Call::Bypass;
+                        let stale =
+                            stale.and_then(|(content, codec)| ((self.0.terms)().give)(content, codec));
+                        stale.or(self.0.ret.take()).map(Step::Done)
                     }
                     Poll::Pending => ready!(self.wait_to_finish(context)),
                 },
@@ -388,30 +411,30 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     /// It is known how the call goes on.
-    fn begun(&mut self, mut ticket: Box<Ticket>, next: Begun) -> Option<Step<S::Ret>> {
+    fn begun(&mut self, mut ticket: Box<Ticket>, next: Begun) -> Option<Step<R>> {
         let run = match next {
             Begun::Run(run) => run,
-            Begun::Content(held) => match give::<S>(held, ticket.codec) {
+            Begun::Content(held) => match ((self.0.terms)().give)(held, ticket.codec) {
                 Some(ret) => return Some(Step::Done(ret)),
                 // What another function stored under this key is of no use here.
                 None => ticket.alone(),
             },
             Begun::Early(held) => {
-                if let Some(ret) = give::<S>(held, ticket.codec) {
-                    self.call = Call::Start(ticket);
+                if let Some(ret) = ((self.0.terms)().give)(held, ticket.codec) {
+                    self.0.call = Call::Start(ticket);
                     return Some(Step::Early(ret));
                 }
                 ticket.lead = None;
                 ticket.background = false;
                 ticket.alone()
             }
-            Begun::Failed(shared) => match H::import(shared.as_ref()) {
+            Begun::Failed(shared) => match ((self.0.terms)().import)(shared.as_ref()) {
                 Some(ret) => return Some(Step::Done(ret)),
                 None => ticket.alone(),
             },
             Begun::Nothing => return Some(Step::Over),
         };
-        self.call = Call::Run(Box::new(Running {
+        self.0.call = Call::Run(Box::new(Running {
             span: watch::run(ticket.site, ticket.background),
             ticket,
             run,
@@ -421,37 +444,38 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
     }
 
     /// The function has ended, or its time has.
-    fn finish(&mut self, ret: S::Ret, loaded: Loaded) {
-        self.ret = Some(ret);
-        if let Call::Run(running) = std::mem::replace(&mut self.call, Call::Bypass) {
+    fn finish(&mut self, ret: R, loaded: Loaded) {
+        self.0.ret = Some(ret);
+        if let Call::Run(running) = std::mem::replace(&mut self.0.call, Call::Bypass) {
             let Running {
                 ticket, run, started, ..
             } = *running;
-            self.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));
+            self.0.call = Call::Finish(Box::pin(ticket.finish(run, loaded, started)));
         }
     }
 
     /// What it is time for while the cache is at work, which is bounded by itself.
     fn due(&mut self, context: &mut Context<'_>) -> Due {
-        self.patience
+        self.0
+            .patience
             .as_mut()
             .map_or(Due::Nothing, |patience| patience.wait(context, None))
     }
 
     /// An older value of memory, for a caller who does not wait any longer.
-    fn stale(&self, failed: bool) -> Option<S::Ret> {
-        let (content, codec) = self.patience.as_ref()?.stale(failed)?;
-        give::<S>(content, codec)
+    fn stale(&self, failed: bool) -> Option<R> {
+        let (content, codec) = self.0.patience.as_ref()?.stale(failed)?;
+        ((self.0.terms)().give)(content, codec)
     }
 
-    fn wait_to_begin(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<S::Ret>>> {
+    fn wait_to_begin(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<R>>> {
         match self.due(context) {
             Due::Nothing => Poll::Pending,
             Due::Sign => Poll::Ready(None),
             Due::Soft => Poll::Ready(self.stale(false).map(Step::Early)),
             Due::Hard => match self.stale(true).or_else(|| self.too_late()) {
                 Some(ret) => {
-                    self.call = Call::Bypass;
+                    self.0.call = Call::Bypass;
                     Poll::Ready(Some(Step::Done(ret)))
                 }
                 None => Poll::Ready(None),
@@ -459,29 +483,29 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         }
     }
 
-    fn wait_for_run(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<S::Ret>>> {
-        let Call::Run(running) = &self.call else {
+    fn wait_for_run(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<R>>> {
+        let Call::Run(running) = &self.0.call else {
             return Poll::Ready(None);
         };
         let lease = running.ticket.core.config.lease;
-        match self.patience.get_or_insert_default().wait(context, Some(lease)) {
+        match self.0.patience.get_or_insert_default().wait(context, Some(lease)) {
             Due::Nothing => Poll::Pending,
             Due::Sign => Poll::Ready(None),
             Due::Soft => {
-                let Call::Run(running) = &mut self.call else {
+                let Call::Run(running) = &mut self.0.call else {
                     return Poll::Ready(None);
                 };
                 let codec = running.ticket.codec;
                 let stale = running.ticket.stale_for_the_impatient(Some(&running.run));
                 let ret = stale.and_then(|older| {
                     running.run.offer(&older);
-                    give::<S>(older.content, codec)
+                    ((self.0.terms)().give)(older.content, codec)
                 });
                 Poll::Ready(ret.map(Step::Early))
             }
             Due::Hard => {
                 if let Some(ret) = self.too_late() {
-                    let failed = Loaded::Failed(H::export(&ret));
+                    let failed = Loaded::Failed(((self.0.terms)().export)(&ret));
                     self.finish(ret, failed);
                 }
                 Poll::Ready(None)
@@ -489,15 +513,16 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         }
     }
 
-    fn wait_to_finish(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<S::Ret>>> {
+    fn wait_to_finish(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<R>>> {
         match self.due(context) {
             Due::Nothing => Poll::Pending,
             Due::Sign | Due::Soft => Poll::Ready(None),
             Due::Hard => {
                 // A value is handed out, and stored without its caller. An error may still be replaced.
-                let ret = self.ret.take_if(|ret| !matches!(S::see(ret), Seen::Failed));
+                let failed = (self.0.terms)().failed;
+                let ret = self.0.ret.take_if(|ret| !failed(ret));
                 if ret.is_some()
-                    && let Call::Finish(finish) = std::mem::replace(&mut self.call, Call::Bypass)
+                    && let Call::Finish(finish) = std::mem::replace(&mut self.0.call, Call::Bypass)
                 {
                     current::spawn(finish);
                 }
@@ -506,10 +531,10 @@ impl<S: Shape, H: Share<S::Ret>> Miss<S, H> {
         }
     }
 
-    fn too_late(&self) -> Option<S::Ret> {
-        let site = self.patience.as_ref()?.shadow.as_ref()?.site?;
+    fn too_late(&self) -> Option<R> {
+        let site = self.0.patience.as_ref()?.shadow.as_ref()?.site?;
         let most = Duration::from_millis(site.hard_timeout);
-        Some(self.timed_out?(SharedError::timed_out(site.path, most)))
+        Some(self.0.timed_out?(SharedError::timed_out(site.path, most)))
     }
 }
 
@@ -518,44 +543,75 @@ pub fn store_all<V>(_: &V) -> Verdict {
     Verdict::store()
 }
 
-/// Tells a closure which values it is asked about.
-pub fn judging<S: Shape, H, V: Fn(&S::Value) -> Verdict>(_: &Miss<S, H>, verdict: V) -> V {
-    verdict
+/// Asks a closure about the value in a result, and tells it which type that is.
+pub fn judging<S: Shape, V: Fn(&S::Value) -> Verdict>(
+    _: Shaped<S>,
+    verdict: V,
+) -> impl Fn(&S::Ret) -> Verdict {
+    move |ret| match S::see(ret) {
+        Seen::Value(value) => verdict(value),
+        Seen::Absent | Seen::Failed => Verdict::store(),
+    }
 }
 
-// All of this that names `F` is compiled for each function, so it owns nothing and decides nothing.
-/// The result of a call: of its own run, or of one that it shares.
-#[must_use = "a miss does nothing unless it is awaited"]
-pub struct Load<'a, S: Shape, H, F, V> {
-    /// The call.
-    pub miss: &'a mut Miss<S, H>,
-    /// The function.
-    pub load: Pin<&'a mut F>,
-    /// What is asked of a value before it is stored.
-    pub verdict: V,
+pin_project! {
+    // All of this that names `F` is compiled for each function, so it decides nothing.
+    /// The result of a call: of its own run, or of one that it shares.
+    #[must_use = "a miss does nothing unless it is awaited"]
+    #[allow(missing_docs, reason = "the macro around it takes no comments on fields")]
+    pub struct Load<F>
+    where
+        F: Future,
+    {
+        // The first field, so that the miss ends before the function when the caller gives up.
+        pub miss: Miss<F::Output>,
+        #[pin]
+        pub load: F,
+    }
 }
 
-impl<S: Shape, H, F, V> std::fmt::Debug for Load<'_, S, H, F, V> {
+impl<F: Future> std::fmt::Debug for Load<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Load")
     }
 }
 
-/// Nothing in it is pinned but the function, which is so already.
-impl<S: Shape, H, F, V> Unpin for Load<'_, S, H, F, V> {}
+impl<F: Future> Future for Load<F> {
+    type Output = F::Output;
 
-impl<S, H, F, V> Future for Load<'_, S, H, F, V>
-where
-    S: Shape,
-    H: Share<S::Ret>,
-    F: Future<Output = S::Ret>,
-    V: Fn(&S::Value) -> Verdict,
-{
-    type Output = S::Ret;
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.miss.run(context, this.load, &store_all)
+    }
+}
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<S::Ret> {
-        let Self { miss, load, verdict } = self.get_mut();
-        miss.run(context, load.as_mut(), verdict)
+pin_project! {
+    /// The same of a function whose values are judged before they are stored.
+    #[must_use = "a miss does nothing unless it is awaited"]
+    #[allow(missing_docs, reason = "the macro around it takes no comments on fields")]
+    pub struct LoadIf<F, V>
+    where
+        F: Future,
+    {
+        pub miss: Miss<F::Output>,
+        #[pin]
+        pub load: F,
+        pub verdict: V,
+    }
+}
+
+impl<F: Future, V> std::fmt::Debug for LoadIf<F, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoadIf")
+    }
+}
+
+impl<F: Future, V: Fn(&F::Output) -> Verdict> Future for LoadIf<F, V> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.miss.run(context, this.load, this.verdict)
     }
 }
 

@@ -268,19 +268,11 @@ impl<S: Shape> Shape for InJson<S> {
 pub struct Shaped<S>(PhantomData<fn() -> S>);
 
 impl<S> Shaped<S> {
-    /// One that is still to be told.
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
+    /// One that is still to be told. A constant, so that nothing is called for it in builds without optimization.
+    pub const TOLD: Self = Self(PhantomData);
 
     /// Tells which it is. This is for the compiler alone and is never called.
     pub fn is(self, _: Self) {}
-}
-
-impl<S> Default for Shaped<S> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl<S> Clone for Shaped<S> {
@@ -387,7 +379,7 @@ impl<W, T> Tag<W, axum::Json<T>> {
 impl<W: Around, T> Tag<W, Arc<T>> {
     /// The whole shape.
     pub fn shape(&self) -> Shaped<W::Of<Shared<T>>> {
-        Shaped::new()
+        Shaped::TOLD
     }
 }
 
@@ -414,7 +406,7 @@ impl<W, T> Else<W, T> {
 impl<W: Around, T> Else<W, T> {
     /// The whole shape.
     pub fn shape(&self) -> Shaped<W::Of<Plain<T>>> {
-        Shaped::new()
+        Shaped::TOLD
     }
 }
 
@@ -519,18 +511,10 @@ pub struct How<H>(PhantomData<fn() -> H>);
 
 impl<H> How<H> {
     /// One that is still to be told.
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
+    pub const TOLD: Self = Self(PhantomData);
 
     /// Tells which it is. This is for the compiler alone and is never called.
     pub fn is(&self, _: Self) {}
-}
-
-impl<H> Default for How<H> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// A return type whose errors are to be shared. The better way is found first: what is not found here is looked for in
@@ -572,7 +556,7 @@ impl<R> Deref for ByMessage<R> {
 impl<T, E: Clone + Send + Sync + 'static> ByClone<Result<T, E>> {
     /// How.
     pub fn share(&self) -> How<Cloned> {
-        How::new()
+        How::TOLD
     }
 }
 
@@ -580,7 +564,7 @@ impl<T, E: Clone + Send + Sync + 'static> ByClone<Result<T, E>> {
 impl<T, E: From<SharedError> + std::fmt::Display> ByMessage<Result<T, E>> {
     /// How.
     pub fn share(&self) -> How<Told> {
-        How::new()
+        How::TOLD
     }
 }
 
@@ -588,7 +572,7 @@ impl<T, E: From<SharedError> + std::fmt::Display> ByMessage<Result<T, E>> {
 impl NotAtAll {
     /// How.
     pub fn share(&self) -> How<Unshared> {
-        How::new()
+        How::TOLD
     }
 }
 

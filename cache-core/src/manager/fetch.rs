@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use crate::codec::{self, Codec};
 use crate::config::duration::millis;
 use crate::engine::Core;
-use crate::engine::call::{Load, Miss};
+use crate::engine::call::{LoadIf, Miss, judging};
 use crate::engine::load::{Ticket, Verdict};
-use crate::engine::shape::{Fallible, Plain, Unshared};
+use crate::engine::shape::{Fallible, Plain, Shaped, Unshared};
 
 /// A value to be read or loaded; see [`CacheManager::get_or_fetch`](crate::CacheManager::get_or_fetch). It does nothing
 /// until awaited.
@@ -113,14 +113,16 @@ where
                     ..Ticket::new(core, Arc::from(self.key), hash, &core.stats.direct)
                 })
             });
-            let mut miss = Miss::<Fallible<Plain<T>, E>, Unshared>::new(ticket);
+            let miss = Miss::of::<Fallible<Plain<T>, E>, Unshared>(ticket);
             let (load, most) = (self.load, self.most);
             let is_short =
                 |value: &T| most == usize::MAX || codec::count(value).is_none_or(|count| count <= most);
-            Load {
-                miss: &mut miss,
-                load: pin!(async move { load().await }),
-                verdict: |value: &T| Verdict::store().only_if(is_short(value)),
+            LoadIf {
+                miss,
+                load: async move { load().await },
+                verdict: judging(Shaped::<Fallible<Plain<T>, E>>::TOLD, |value: &T| {
+                    Verdict::store().only_if(is_short(value))
+                }),
             }
             .await
         })

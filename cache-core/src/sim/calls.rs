@@ -14,7 +14,6 @@ use super::setup::{
 use super::world::{Load, State, World};
 use crate::engine::Core;
 use crate::engine::call::{Load as Loading, Mode, lookup, store_all};
-use crate::engine::load::Verdict;
 use crate::engine::shape::{BySerde, Cloned, Fallible, Plain, Share, Unshared};
 use crate::key::KeyWriter;
 use crate::{CacheKey as _, CacheManager, SharedError};
@@ -158,18 +157,12 @@ async fn one<H: Share<Ret> + 'static>(process: Process, call: Call) {
             if key.tagged {
                 miss = miss.tag(|out| out.literal(TAG));
             }
-            let mut miss = miss.hard_timeout(|error| Err(error.into()));
+            let miss = miss.hard_timeout(|error| Err(error.into()));
             let load = load(process, call, began);
             if IN_BACKGROUND[key.site] {
-                miss.load_in_background(Box::pin(load), |_: &u64| Verdict::store())
-                    .await
+                miss.load_in_background(Box::pin(load), store_all).await
             } else {
-                Loading {
-                    miss: &mut miss,
-                    load: std::pin::pin!(load),
-                    verdict: store_all,
-                }
-                .await
+                Loading { miss, load }.await
             }
         }
     };

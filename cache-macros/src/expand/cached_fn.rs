@@ -19,18 +19,12 @@ use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
-//             let site = get_lead::__target().site;
-//             let found = lookup(site, .., &|k| { .. });
-//             match found {
-//                 Ok(hit) => hit,
-//                 Err(miss) => {
-//                     let miss = miss.tag(..);
-//                     let load = pin!({ async fn __body(..) -> Ret { body } __body(db, lead_id) });
-//                     let mut miss = miss;
-//                     let verdict = judging(&miss, store_all);
-//                     Load { miss: &mut miss, load, verdict }.await
-//                 }
-//             }
+//             let miss = match lookup(get_lead::__target().site, .., &|k| { .. }) {
+//                 Ok(hit) => return hit,
+//                 Err(miss) => miss.tag(..),
+//             };
+//             let load = { async fn __body(..) -> Ret { body } __body(db, lead_id) };
+//             Load { load, miss }.await
 //         }
 pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let span = Span::mixed_site();
@@ -45,7 +39,7 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     };
     let options = &cached.options;
     let site = site_of(cached);
-    let popular = popular(cached);
+    let popular = popular(cached, &site);
     let render = context.key(&plan.key);
     let manager = manager(options.manager.get(), &cached.krate);
     let is_response = cached.attribute == CachedAttribute::Response;
@@ -60,11 +54,10 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
         let (shape, asked) = (shape(cached), asked(cached));
         let function = stored(cached, "each", "each_in_memory");
         let call = quote_spanned! {at_value=>
-            #private::#function(__site, __shape, #private::share!(#ret), #manager, #mode)
+            #private::#function(#site, __shape, #private::share!(#ret), #manager, #mode)
         };
         let load = each::load(cached, each, &call, &context, plan, hooks(cached));
         let body = quote_spanned! {span=>
-            let __site = #site;
             let __shape = #shape;
             #asked
             #load.await
@@ -74,34 +67,35 @@ pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let load = load(cached, &context, plan);
     let (types, lookup) = if is_response {
         let asked = asked(cached);
-        let lookup = quote_spanned!(at_value=> #private::answers::lookup(__site, #manager, #mode, &#render));
+        let lookup = quote_spanned!(at_value=> #private::answers::lookup(#site, #manager, #mode, &#render));
         (quote_spanned!(span=> #asked #request), lookup)
     } else {
         let (shape, asked) = (shape(cached), asked(cached));
         let lookup = stored(cached, "lookup", "lookup_in_memory");
         let lookup = quote_spanned! {at_value=>
-            #private::#lookup(__site, __shape, #private::share!(#ret), #manager, #mode, &#render)
+            #private::#lookup(#site, __shape, #private::share!(#ret), #manager, #mode, &#render)
         };
         (quote_spanned!(span=> let __shape = #shape; #asked), lookup)
     };
-    // In a statement of its own, what the key borrows is let go before the body has its turn.
-    let found = quote_spanned! {at_value=>
-        let __found = #lookup;
-        match __found {
-            #private::Ok(__hit) => __hit,
-            #private::Err(__miss) => { #load }
-        }
-    };
-    let found = if is_response {
-        response::respond(cached, &plan.key, &found)
+    let hit = if is_response {
+        response::respond(cached, &plan.key, &quote_spanned!(at_value=> __hit))
     } else {
-        found
+        quote_spanned!(at_value=> __hit)
     };
-    let body = quote_spanned! {span=>
-        let __site = #site;
+    let loaded = if is_response {
+        response::respond(cached, &plan.key, &load)
+    } else {
+        load
+    };
+    // In a statement of its own, what the key borrows is let go before the body has its turn.
+    let body = quote_spanned! {at_value=>
         #popular
         #types
-        #found
+        let __miss = match #lookup {
+            #private::Ok(__hit) => return #hit,
+            #private::Err(__miss) => __miss,
+        };
+        #loaded
     };
     if is_response {
         return with_body(&response::function(cached), &cached.krate, body);
@@ -234,7 +228,7 @@ fn mode(cached: &Cached) -> TokenStream {
     }
 }
 
-fn popular(cached: &Cached) -> Option<TokenStream> {
+fn popular(cached: &Cached, site: &TokenStream) -> Option<TokenStream> {
     let name = cached.options.popular.get()?;
     let binding = cached.bindings.iter().find(|binding| binding.name == *name)?;
     let span = mixed(binding.type_span);
@@ -244,7 +238,7 @@ fn popular(cached: &Cached) -> Option<TokenStream> {
     value.set_span(span.resolved_at(binding.name.span()));
     let krate = cached.krate.at(span);
     Some(
-        quote_spanned!(span=> #private::popular(__site, #manager, #krate::bound::Searched::searched(&#value));),
+        quote_spanned!(span=> #private::popular(#site, #manager, #krate::bound::Searched::searched(&#value));),
     )
 }
 
@@ -293,25 +287,40 @@ fn load(cached: &Cached, context: &Context<'_>, plan: &CachedPlan) -> TokenStrea
         quote_spanned!(at=> .hard_timeout(#krate::bound::TimesOut::timed_out))
     });
     let settings = quote_spanned!(span=> #ttl #(#tags)* #timed_out);
-    let verdict = hooks.unwrap_or_else(|| quote_spanned!(span=> #private::store_all));
+    let verdict = hooks.map(|hooks| {
+        let shape = if is_response {
+            quote_spanned!(span=> #private::answers::SHAPE)
+        } else {
+            quote_spanned!(span=> __shape)
+        };
+        quote_spanned!(span=> #private::judging(#shape, #hooks))
+    });
     if let Some((_, option)) = background {
         let at = mixed(option);
         let krate = cached.krate.at(at);
         let future = quote_spanned!(at=> #krate::bound::goes_on(#future));
+        let verdict = verdict.unwrap_or_else(|| quote_spanned!(span=> #private::store_all));
         return quote_spanned! {span=>
-            #declaration
-            #private::Miss::load_in_background(__miss #settings, #future, #verdict).await
+            {
+                #declaration
+                #private::Miss::load_in_background(__miss #settings, #future, #verdict).await
+            }
         };
     }
-    let settings = (!settings.is_empty()).then(|| quote_spanned!(span=> let __miss = __miss #settings;));
+    let load = if let Some(verdict) = verdict {
+        quote_spanned!(span=> #private::LoadIf { verdict: #verdict, load: #future, miss: __miss }.await)
+    } else {
+        quote_spanned!(span=> #private::Load { load: #future, miss: __miss }.await)
+    };
+    if declaration.is_none() && settings.is_empty() {
+        return load;
+    }
     quote_spanned! {span=>
-        #declaration
-        #settings
-        let __load = #private::pin!(#future);
-        // Declared after the function, the miss ends before it when the caller gives up.
-        let mut __miss = __miss;
-        let __verdict = #private::judging(&__miss, #verdict);
-        #private::Load { miss: &mut __miss, load: __load, verdict: __verdict }.await
+        {
+            #declaration
+            let __miss = __miss #settings;
+            #load
+        }
     }
 }
 

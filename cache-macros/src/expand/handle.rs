@@ -116,6 +116,7 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
         #allow
         impl #name {
             pub const INFO: &'static #private::FunctionInfo = &#info;
+            #[inline]
             pub fn __target() -> #private::Target { #target }
             #keyed
             #invalidate_all

@@ -103,7 +103,7 @@ fn named(mut ty: Type) -> Type {
 }
 
 /// The answer as a response. One whose key has something that is not in the URL is for those alone who know it.
-pub(super) fn respond(cached: &Cached, key: &KeyPlan, found: &TokenStream) -> TokenStream {
+pub(super) fn respond(cached: &Cached, key: &KeyPlan, answer: &TokenStream) -> TokenStream {
     let span = mixed(cached.value_span());
     let private = cached.krate.private(span);
     let mut keyed = key
@@ -111,8 +111,5 @@ pub(super) fn respond(cached: &Cached, key: &KeyPlan, found: &TokenStream) -> To
         .into_iter()
         .filter_map(|index| cached.bindings.get(index));
     let is_private = keyed.any(|binding| binding.origin != Origin::Url);
-    quote_spanned! {span=>
-        let __answer = { #found };
-        #private::answers::respond(__answer, __asked, #is_private)
-    }
+    quote_spanned!(span=> #private::answers::respond(#answer, __asked, #is_private))
 }
