@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
@@ -198,11 +199,18 @@ impl Flight {
         }
     }
 
-    /// Waits for a while, or until something is heard about the key.
-    pub(crate) async fn until_called(&self, most: Duration) {
-        let mut called = pin!(self.called.notified());
+    /// Waits for a while, until something is heard about the key, or until the shared tier is `gone`.
+    pub(crate) async fn until_called(&self, most: Duration, gone: impl Future<Output = ()>) {
+        let (mut called, mut gone) = (pin!(self.called.notified()), pin!(gone));
         called.as_mut().enable();
-        let _ = tokio::time::timeout(most, called).await;
+        let either = poll_fn(|context| {
+            if called.as_mut().poll(context).is_ready() || gone.as_mut().poll(context).is_ready() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let _ = tokio::time::timeout(most, either).await;
     }
 
     /// Something was heard about the key.

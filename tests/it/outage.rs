@@ -1,10 +1,12 @@
 //! Redis absent, killed, hung, full (contract, section 7: L3 to L5): no error, little waiting, and back by itself.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use cache_core::{BackendMode, CacheManager, HealthStatus, cache_result};
 use tests::RedisServer;
+use tokio::sync::Notify;
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
@@ -250,6 +252,80 @@ async fn l3_all_targets_of_one_function_have_one_budget() {
         cache.health().await.pending_invalidations == 0
     })
     .await;
+}
+
+/// Keeps all timers of this runtime from going off until it is ended, and for ten seconds at most.
+struct Standstill(mpsc::Sender<()>);
+
+impl Standstill {
+    fn begin() -> Self {
+        let (end, ended) = mpsc::channel();
+        tokio::time::pause();
+        // A paused clock does not move by itself while such a task runs.
+        tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(10)));
+        Self(end)
+    }
+
+    /// Lets the task that runs elsewhere on this thread go on until this is so.
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "it does not come to that");
+            std::thread::sleep(Duration::from_millis(1));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn end(self, what: &str) {
+        assert!(self.0.send(()).is_ok(), "it took a timer: {what}");
+    }
+}
+
+#[tokio::test]
+async fn l3_one_who_waits_for_another_process_goes_on_when_redis_is_gone_and_not_at_the_next_look() {
+    for how in ["it is killed", "the breaker opens"] {
+        let server = RedisServer::start();
+        let cache = async || CacheManager::connect(server.url()).await.expect("a cache");
+        let (here, other) = (cache().await, cache().await);
+        until("the channel stands", async || {
+            let redis = here.health().await.redis;
+            redis.is_some_and(|redis| redis.channel)
+        })
+        .await;
+        let entered = Arc::new(Notify::new());
+        let inside = Arc::clone(&entered);
+        let holder = tokio::spawn(async move {
+            let load = || async move {
+                inside.notify_one();
+                std::future::pending::<Result<u8, ()>>().await
+            };
+            other.get_or_fetch("k", load).await
+        });
+        entered.notified().await;
+        let standstill = Standstill::begin();
+        let monitor = server.monitor();
+        let waiting = here.clone();
+        let call =
+            tokio::spawn(async move { waiting.get_or_fetch("k", || async { Ok::<_, ()>(1_u8) }).await });
+        let is_claim = |command: &String| command.contains("\"fill\"");
+        standstill.until(|| monitor.commands().iter().any(is_claim)).await;
+        drop(monitor);
+        // The answer says that it is held. The next look would be one that no timer comes to.
+        let answered = Instant::now() + Duration::from_millis(20);
+        standstill.until(|| Instant::now() > answered).await;
+        assert!(!call.is_finished());
+        if how == "it is killed" {
+            server.kill();
+        } else {
+            // The channel stands, and somebody else finds out.
+            server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+            here.set("another", &1).await.expect("no error");
+        }
+        assert_eq!(call.await.expect("no panic"), Ok(1));
+        standstill.end(how);
+        tokio::time::resume();
+        holder.abort();
+    }
 }
 
 #[tokio::test]

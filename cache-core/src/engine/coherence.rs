@@ -57,6 +57,8 @@ impl Ears for Core {
         tracing::warn!(
             "the channel of invalidations is lost; copies in memory are held for a short time only"
         );
+        // The end of a load of another process may be among what is missed, and the server may be gone.
+        self.memory.call_all();
         let most = self.config.degraded_ttl;
         self.memory
             .shorten(millis(most), millis(most.saturating_sub(since)));

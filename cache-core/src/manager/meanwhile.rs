@@ -148,6 +148,25 @@ async fn s2_looks_at_a_load_that_goes_on_are_not_held_against_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn l3_one_who_waits_for_another_process_looks_as_soon_as_the_channel_is_lost() {
+    let shelf = Shelf::default();
+    let ((here, line), (other, _)) = (process(&shelf).await, process(&shelf).await);
+    let (end, load) = held_by(&other).await;
+    let manager = here.clone();
+    let call = tokio::spawn(async move { here.get_or_fetch("k:1", || async { Ok::<_, ()>(1_u32) }).await });
+    sleep(Duration::from_millis(2001)).await;
+    let last_asked = || line.asked.lock().unwrap().unwrap();
+    assert_ne!(last_asked(), Instant::now(), "a look that nothing called for");
+    manager.core.lost(Duration::ZERO);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(last_asked(), Instant::now());
+    end.notify_one();
+    assert_eq!((call.await.unwrap(), load.await.unwrap()), (Ok(2), Ok(2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_stored_while_others_are_first_heard_is_in_the_shared_tier() {
     for times in 1..=2 {
         for how in ["load", "set", "set_many"] {

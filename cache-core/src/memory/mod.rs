@@ -179,6 +179,15 @@ impl MemoryStore {
         self.read_shard(hash).call(hash, key);
     }
 
+    /// Wakes all loads that wait for another process.
+    #[cfg(feature = "redis")]
+    pub(crate) fn call_all(&self) {
+        for shard in &self.shards {
+            let shard = shard.0.read().unwrap_or_else(PoisonError::into_inner);
+            shard.flights.iter().for_each(|flight| flight.call());
+        }
+    }
+
     /// Has the function of an entry left in peace until then.
     pub(crate) fn retry_later(&self, hash: u64, key: &str, until: u64) {
         if let Some(entry) = self.read_shard(hash).find(hash, key.as_bytes()) {

@@ -568,6 +568,18 @@ impl Remote {
         }
     }
 
+    /// Waits until a command about a key would fail at once. A store of the user's own does not say so.
+    pub(crate) async fn until_gone(&self, key: &str) {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.nodes().until_gone_at(key).await,
+            Self::Store(_) => {
+                let _ = key;
+                std::future::pending().await
+            }
+        }
+    }
+
     /// The time that the entry of a key is dated with, in milliseconds since 1970: the server's, so that machines whose clocks
     /// differ agree.
     pub(crate) fn now(&self, key: impl FnOnce() -> String) -> u64 {

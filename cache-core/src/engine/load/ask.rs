@@ -246,7 +246,8 @@ impl Ticket {
                     let next = (so_far / 8)
                         .clamp(FIRST_LOOK, LAST_LOOK)
                         .min(left.max(FIRST_LOOK));
-                    run.flight.until_called(next).await;
+                    let gone = remote.until_gone(&attempt.key);
+                    run.flight.until_called(next, gone).await;
                 }
             }
             look = self.look(remote, run, &mut attempt).await;

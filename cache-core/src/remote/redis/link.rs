@@ -409,6 +409,19 @@ impl Link {
         tokio::time::timeout(limit, wait).await.is_ok()
     }
 
+    /// Waits until the connection is gone, whether or not there is another one by then.
+    pub(super) async fn until_gone(&self) {
+        let epoch = self.epoch();
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.is_down() || self.epoch() != epoch {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }

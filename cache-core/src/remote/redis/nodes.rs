@@ -226,6 +226,14 @@ impl Nodes {
         gone
     }
 
+    /// Waits until the connection to the server that has a key now is gone.
+    pub(crate) async fn until_gone_at(&self, key: &str) {
+        match self.node_of(key) {
+            Some(node) => node.link.until_gone().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits until the first attempt to connect is over.
     pub(super) async fn first_attempt(&self) -> Result<(), CacheError> {
         let misfit = match &self.layout {
