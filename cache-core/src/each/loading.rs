@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use crate::bound::Batch;
 use crate::engine::Core;
-use crate::engine::call::{Due, Patience, give, loaded};
+use crate::engine::call::{give, loaded};
 use crate::engine::load::many::{Next, Stale, finish_all};
 use crate::engine::load::{Begun, Run, Ticket, Verdict};
+use crate::engine::patience::{Due, Patience};
 use crate::engine::shape::{Shape, Share};
 use crate::engine::side_by_side::SideBySide;
 

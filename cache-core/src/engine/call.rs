@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::load::{Begun, Loaded, Run, Ticket, Verdict};
+use super::patience::{Due, Patience};
 use super::shape::{Coded, Seen, Shape, Shaped, Share};
 use super::site::Site;
 use super::{Core, current, forced, watch};
@@ -532,7 +533,7 @@ impl<R> Miss<R> {
     }
 
     fn too_late(&self) -> Option<R> {
-        let site = self.0.patience.as_ref()?.shadow.as_ref()?.site?;
+        let site = self.0.patience.as_ref()?.site()?;
         let most = Duration::from_millis(site.hard_timeout);
         Some(self.0.timed_out?(SharedError::timed_out(site.path, most)))
     }
@@ -645,106 +646,6 @@ struct Running {
 async fn begin(mut ticket: Box<Ticket>) -> (Box<Ticket>, Begun) {
     let begun = ticket.begin().await;
     (ticket, begun)
-}
-
-/// What a call does about time: signs of life, and the bounds on its caller's wait.
-#[derive(Default)]
-pub(crate) struct Patience {
-    /// Until when the caller waits for something fresh.
-    soft: Option<tokio::time::Instant>,
-    /// Until when it waits at all.
-    hard: Option<tokio::time::Instant>,
-    sign: Option<tokio::time::Instant>,
-    timer: Option<Pin<Box<tokio::time::Sleep>>>,
-    /// What it takes to find an older value while the ticket is on its way; nothing without bounds.
-    shadow: Option<Box<Ticket>>,
-}
-
-/// What it is time for.
-pub(crate) enum Due {
-    Nothing,
-    /// The load is polled, so that those who wait see that it is alive.
-    Sign,
-    Soft,
-    Hard,
-}
-
-impl Patience {
-    /// Begins to count, unless that was done before or there is nothing to count to.
-    fn start(this: &mut Option<Box<Self>>, ticket: &mut Ticket) {
-        let Some(site) = ticket
-            .site
-            .filter(|site| site.soft_timeout > 0 || site.hard_timeout > 0)
-        else {
-            return;
-        };
-        let this = this.get_or_insert_default();
-        if this.shadow.is_none() {
-            let now = tokio::time::Instant::now();
-            let at = |bound: u64| (bound > 0).then(|| now + Duration::from_millis(bound));
-            (this.soft, this.hard) = (at(site.soft_timeout), at(site.hard_timeout));
-            this.shadow = Some(Box::new(Ticket {
-                site: ticket.site,
-                codec: ticket.codec,
-                stale_if_error: ticket.stale_if_error,
-                ..Ticket::new(
-                    &ticket.core,
-                    Arc::clone(&ticket.key),
-                    ticket.hash,
-                    &ticket.counters,
-                )
-            }));
-        }
-        ticket.soft_deadline = this.soft;
-    }
-
-    /// Has the task woken when the next thing is due, and tells what is. With a lease, the function runs, and is polled often
-    /// enough for that.
-    pub(crate) fn wait(&mut self, context: &mut Context<'_>, lease: Option<Duration>) -> Due {
-        // Without a runtime there is no timer.
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Due::Nothing;
-        }
-        let now = tokio::time::Instant::now();
-        let sign = lease.map(|lease| *self.sign.get_or_insert(now + lease / 3));
-        if self.hard.is_some_and(|hard| hard <= now) {
-            self.hard = None;
-            return Due::Hard;
-        }
-        if self.soft.is_some_and(|soft| soft <= now) {
-            self.soft = None;
-            return Due::Soft;
-        }
-        if sign.is_some_and(|sign| sign <= now) {
-            self.sign = None;
-            return Due::Sign;
-        }
-        let Some(next) = [self.soft, self.hard, sign].into_iter().flatten().min() else {
-            return Due::Nothing;
-        };
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next)));
-        if timer.deadline() != next {
-            timer.as_mut().reset(next);
-        }
-        match timer.as_mut().poll(context) {
-            // It is looked at again at once.
-            Poll::Ready(()) => Due::Sign,
-            Poll::Pending => Due::Nothing,
-        }
-    }
-
-    /// An older value in memory: for a caller whose time is up, or for one who would rather have it than wait.
-    fn stale(&self, failed: bool) -> Option<(Content, Option<Codec>)> {
-        let shadow = self.shadow.as_ref()?;
-        let content = if failed {
-            shadow.stale_for_the_failed()?
-        } else {
-            shadow.stale_for_the_impatient(None)?.content
-        };
-        Some((content, shadow.codec))
-    }
 }
 
 /// What the caller's run of the function gave, with what its closures say about the value.

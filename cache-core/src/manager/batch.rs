@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use super::set_many::{SetMany, Warm};
 use super::{CacheManager, Mark, Sought, reading, typed};
 use crate::codec::{self, Codec};
-use crate::engine::{Found, Tier, Wanted, watch};
+use crate::engine::read::{Found, Wanted};
+use crate::engine::{Tier, watch};
 use crate::stats::LaneLease;
 
 impl CacheManager {

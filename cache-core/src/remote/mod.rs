@@ -3,6 +3,7 @@
 //! a failure is a value that the engine goes on without.
 
 mod backend;
+mod budget;
 pub(crate) mod guard;
 mod order;
 #[cfg(feature = "redis")]
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub(crate) use backend::Answer;
 pub use backend::{BackendError, CacheBackend};
 pub(crate) use backend::{InOrder, Store};
+pub(crate) use budget::Budget;
 pub use guard::Change;
 pub(crate) use order::Order;
 #[cfg(test)]
@@ -24,81 +26,6 @@ use crate::{CacheError, clock};
 use guard::{Claim, Claimed, End};
 #[cfg(feature = "redis")]
 use redis::{EVERYTHING, RedisTier};
-
-/// What one call may still spend waiting for the shared tier.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    left: Duration,
-    background: bool,
-}
-
-impl Budget {
-    pub(crate) fn new(whole: Duration) -> Self {
-        Self {
-            left: whole,
-            background: false,
-        }
-    }
-
-    /// For an explicit order that takes as long as there are keys; each reply is waited for within the usual bound.
-    pub(crate) fn unlimited() -> Self {
-        Self::new(Duration::from_secs(86_400))
-    }
-
-    /// For what nobody waits for. It is tried again, so that one attempt need not be waited for long.
-    pub(crate) fn background() -> Self {
-        Self {
-            background: true,
-            ..Self::new(Duration::from_secs(2))
-        }
-    }
-
-    /// What one of several may spend that are done side by side.
-    pub(crate) fn part(&self) -> Self {
-        Self { ..*self }
-    }
-
-    /// Takes off what those took.
-    #[cfg(feature = "redis")]
-    pub(crate) fn join(&mut self, parts: impl IntoIterator<Item = Self>) {
-        for part in parts {
-            self.left = self.left.min(part.left);
-        }
-    }
-
-    pub(crate) fn is_background(&self) -> bool {
-        self.background
-    }
-
-    #[cfg(feature = "redis")]
-    fn left(&self) -> Duration {
-        self.left
-    }
-
-    /// Whether there is nothing left.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.left.is_zero()
-    }
-
-    /// Waits for `work` as long as there is something left, and takes off what it took. Without a runtime there is
-    /// nothing to wait in.
-    pub(crate) async fn spend<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        if self.is_spent() || tokio::runtime::Handle::try_current().is_err() {
-            return None;
-        }
-        let started = clock::now();
-        // Pinned where it is: it is large, and would be moved several times otherwise.
-        let work = std::pin::pin!(work);
-        let done = tokio::time::timeout(self.left, work).await.ok();
-        self.left = match done {
-            Some(_) => self
-                .left
-                .saturating_sub(Duration::from_millis(clock::now().saturating_sub(started))),
-            None => Duration::ZERO,
-        };
-        done
-    }
-}
 
 /// The shared tier could not be asked, or did not answer in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -575,7 +502,7 @@ impl Remote {
             Self::Redis(redis) => redis.nodes().until_gone_at(key).await,
             Self::Store(_) => {
                 let _ = key;
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Fetched, Found, Wanted, watch};
+use super::super::read::{Fetched, Found, Wanted};
+use super::super::watch;
 use super::run::Older;
 use super::{Begun, Run, Ticket, refresh_at};
 use crate::clock;

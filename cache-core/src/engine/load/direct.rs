@@ -1,7 +1,7 @@
 //! What a handle does with one entry: it looks, or says what the value is. Neither runs a function. Invariant: what is put
 //! in is newer than every load that runs, and is stored on the same terms as what the function gives.
 
-use super::super::Found;
+use super::super::read::Found;
 use super::{Run, Ticket};
 use crate::codec::{Content, Value};
 use crate::engine::remove::Name;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::super::read::{Fetched, Wanted};
 use super::super::side_by_side::all;
-use super::super::{Fetched, Wanted};
 use super::ask::Look;
 use super::{Begun, Boarded, Loaded, Run, Ticket};
 use crate::codec::{Codec, Content};

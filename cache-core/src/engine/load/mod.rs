@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::read::is_meant_for;
 use super::site::Site;
 use super::{Core, Tier, watch};
 use crate::clock;
@@ -366,7 +367,7 @@ impl Ticket {
             let mut held = entry.generations.iter();
             held.any(|snapshot| *snapshot.generation.name == *name)
         };
-        (self.site.is_some() && Arc::ptr_eq(&entry.owner, &self.counters)) || super::is_meant_for(has, names)
+        (self.site.is_some() && Arc::ptr_eq(&entry.owner, &self.counters)) || is_meant_for(has, names)
     }
 
     /// Has the arguments of this call lead to the entry from here on.

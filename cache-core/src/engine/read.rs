@@ -1,0 +1,263 @@
+//! What an entry of the shared tier is to one who reads it: a value, stale or fresh, or nothing. It claims no key and runs no
+//! function. Invariant: nothing is taken for fresh whose generations were not held against those of the shared tier, or that
+//! another server has stored.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::remove::generation;
+use super::standing::learn;
+use super::{Core, Tier};
+use crate::clock;
+use crate::codec::{self, Codec, Content, Dates, Encoded};
+use crate::entry::{self, Stored, Unreadable};
+use crate::generations::{Generation, Snapshot};
+use crate::memory::Draft;
+use crate::remote::{Budget, Remote};
+use crate::stats::Counters;
+
+/// What the shared tier had for a key, as memory is to hold it.
+pub(crate) enum Found {
+    Fresh(Draft),
+    /// It may be served, but is not fresh any more.
+    Stale(Draft),
+    Nothing,
+}
+
+/// What was read from the shared tier.
+pub(crate) struct Fetched {
+    pub(crate) found: Found,
+    /// The head of the bytes that were there.
+    pub(crate) seen: Vec<u8>,
+    /// Whether these bytes are of no use to anybody, so that they are to go.
+    pub(crate) unreadable: bool,
+}
+
+impl Fetched {
+    pub(crate) const NOTHING: Self = Self {
+        found: Found::Nothing,
+        seen: Vec::new(),
+        unreadable: false,
+    };
+}
+
+/// Under what terms an entry of the shared tier is of use.
+pub(crate) struct Wanted<'a> {
+    pub(crate) codec: Option<Codec>,
+    pub(crate) version: Option<u32>,
+    /// The generations that the reader can be invalidated by, that of the function and that of the namespace first; none
+    /// for one who takes what there is.
+    pub(crate) names: &'a [Arc<Generation>],
+    /// How some of them stand, of which the shared tier was asked for this very read.
+    pub(crate) asked: &'a [Snapshot],
+    pub(crate) counters: &'a Arc<Counters>,
+}
+
+impl Core {
+    /// Reads an entry of the shared tier.
+    pub(crate) async fn fetch(
+        self: &Arc<Self>,
+        remote: &Remote,
+        key: &str,
+        wanted: &Wanted<'_>,
+        budget: &mut Budget,
+    ) -> Fetched {
+        // Redis still has what an invalidation that it did not take was about.
+        if !self.pending.is_empty() {
+            self.repeat();
+            if self.pending.covers(key) {
+                return Fetched::NOTHING;
+            }
+        }
+        let full = self.full_key(key);
+        let unknown = self.unknown(remote, wanted.names);
+        let bytes = if unknown.is_empty() {
+            remote.get(&full, budget).await
+        } else {
+            let (before, asked) = self.questions(remote, &unknown);
+            // On its own, as below: a hit has no room to make for what is asked once a minute.
+            match Box::pin(remote.get_and_learn(&full, &asked, budget)).await {
+                Ok((bytes, nonces)) => {
+                    learn(&unknown, &before, &nonces);
+                    Ok(bytes)
+                }
+                Err(unavailable) => Err(unavailable),
+            }
+        };
+        match bytes {
+            Ok(Some(bytes)) => self.decode(remote, key, bytes, wanted, budget).await,
+            Ok(None) | Err(_) => Fetched::NOTHING,
+        }
+    }
+
+    /// Makes a value of the bytes of the shared tier.
+    pub(crate) async fn decode(
+        &self,
+        remote: &Remote,
+        key: &str,
+        bytes: Vec<u8>,
+        wanted: &Wanted<'_>,
+        budget: &mut Budget,
+    ) -> Fetched {
+        let mut fetched = Fetched {
+            seen: entry::head(&bytes).to_vec(),
+            ..Fetched::NOTHING
+        };
+        let length = bytes.len();
+        let counters = wanted.counters;
+        let namespace = || key.split(':').next();
+        let stored = match Stored::read(bytes, key, self.config.max_value_bytes) {
+            Ok(stored) => stored,
+            Err(Unreadable::Leased) => return fetched,
+            Err(reason) => {
+                counters.errors.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(%reason, namespace = namespace(), "an entry cannot be read; it counts as a miss");
+                fetched.unreadable = true;
+                return fetched;
+            }
+        };
+        // Both clocks are read at once: what follows may take a while.
+        let (now, local) = (remote.now(|| self.full_key(key)), clock::now());
+        if stored.serve_until <= now || wanted.version.is_some_and(|version| version != stored.version) {
+            return fetched;
+        }
+        // A server that was started again or has taken another's place may have lost an invalidation.
+        let names = stored.generations.iter().map(|(name, _)| name.as_str());
+        if stored.origin != self.origin(remote, key, names) {
+            return fetched;
+        }
+        let has = |name: &str| stored.generations.iter().any(|(other, _)| other == name);
+        if !is_meant_for(has, wanted.names) {
+            return fetched;
+        }
+        let Some(generations) = self
+            .snapshots_of(remote, &stored.generations, wanted, budget)
+            .await
+        else {
+            return fetched;
+        };
+        if let Some(codec) = wanted.codec
+            && stored.payload.is_some()
+            && (stored.codec != codec.format || (stored.shape != 0 && stored.shape != self.shape_of(codec)))
+        {
+            counters.errors.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(
+                namespace = namespace(),
+                "an entry was written from a type of another shape or by another codec; it counts as a miss"
+            );
+            return fetched;
+        }
+        let size = stored.payload.as_ref().map_or(0, Vec::len);
+        let times = stored.born..stored.fresh_until;
+        let content = match (stored.payload, wanted.codec) {
+            (None, _) => Content::Absent,
+            (Some(bytes), None) => Content::Encoded(Arc::new(Encoded {
+                bytes,
+                decoded: std::sync::OnceLock::new(),
+            })),
+            (Some(payload), Some(codec)) => match (codec.decode)(&payload) {
+                Ok(value) => {
+                    (codec.date)(value.as_ref(), Dates::of_stored(&times, now, local));
+                    Content::Value(value)
+                }
+                Err(reason) => {
+                    counters.errors.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(
+                        reason,
+                        namespace = namespace(),
+                        "an entry does not decode; it counts as a miss"
+                    );
+                    // What is of another type only may be what somebody else asks for.
+                    fetched.unreadable = codec.sole || !codec::is_well_formed(&payload);
+                    return fetched;
+                }
+            },
+        };
+        counters.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        let here = |time: u64| local.saturating_add(time).saturating_sub(now);
+        let fresh_for = stored.fresh_until.saturating_sub(now);
+        let draft = Draft {
+            content,
+            born: here(stored.born),
+            fresh_until: local + self.memory_life(fresh_for, Tier::Both),
+            value_until: here(stored.fresh_until),
+            serve_until: local + self.memory_life(stored.serve_until - now, Tier::Both),
+            retry_at: if stored.retry_at > now {
+                here(stored.retry_at)
+            } else {
+                0
+            },
+            refresh_at: u64::MAX,
+            generations,
+            size,
+            local: false,
+            read: true,
+            owner: Arc::clone(counters),
+        };
+        fetched.found = if fresh_for == 0 {
+            Found::Stale(draft)
+        } else {
+            Found::Fresh(draft)
+        };
+        fetched
+    }
+
+    /// The snapshots that an entry was stored with, if all of them still stand.
+    async fn snapshots_of(
+        &self,
+        remote: &Remote,
+        stored: &[(String, u64)],
+        wanted: &Wanted<'_>,
+        budget: &mut Budget,
+    ) -> Option<Box<[Snapshot]>> {
+        let asked: Option<Box<[Snapshot]>> = stored
+            .iter()
+            .map(|(name, _)| {
+                let mut asked = wanted.asked.iter();
+                asked.find(|snapshot| *snapshot.generation.name == **name)
+            })
+            .map(Option::<&Snapshot>::cloned)
+            .collect();
+        let current = if let Some(asked) = asked {
+            asked
+        } else {
+            let generations: Vec<Arc<Generation>> = stored
+                .iter()
+                .map(|(name, _)| {
+                    let mut known = wanted.names.iter();
+                    let known = known.find(|generation| *generation.name == **name);
+                    known.map_or_else(|| self.generations.of(name), Arc::clone)
+                })
+                .collect();
+            self.snapshots(Some(remote), &generations, budget).await
+        };
+        let stand = current
+            .iter()
+            .zip(stored)
+            .all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
+        stand.then_some(current)
+    }
+
+    /// Removes bytes that cannot be read, unless something else has taken their place.
+    pub(crate) async fn discard(&self, remote: &Remote, key: &str, fetched: &Fetched, budget: &mut Budget) {
+        if fetched.unreadable {
+            // It is a miss already; if it cannot be removed now, the next reader tries again.
+            let _ = remote.discard(&self.full_key(key), &fetched.seen, budget).await;
+        }
+    }
+}
+
+/// Whether an entry can be invalidated by all that its reader can be invalidated by: by the namespace and the tags, and by
+/// the function, unless there is none. An entry that was stored under the key alone goes with every function.
+pub(super) fn is_meant_for(has: impl Fn(&str) -> bool, wanted: &[Arc<Generation>]) -> bool {
+    let Some((function, others)) = wanted.split_first() else {
+        return true;
+    };
+    if !others.iter().all(|generation| has(&generation.name)) {
+        return false;
+    }
+    has(&function.name) || {
+        let namespace = others.first().and_then(|name| name.name.strip_prefix("%ns:"));
+        has(&generation::of_no_function(namespace.unwrap_or_default()))
+    }
+}
