@@ -7,8 +7,10 @@
 //! `hit`, `redis`, `stampede`, `races`, `responses`, `outage`, `invalidate`, `coherence`, `sentinel` and `cluster` run one part; `--rounds N` and
 //! `--slice-ms N` change how long. Prints Markdown. What an annotation costs the compiler is measured by `benches/compile.sh`.
 
-// The candidates are the same text for each type of value.
-#![allow(clippy::duplicate_mod)]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "the candidates are the same text for each type of value"
+)]
 
 #[cfg(feature = "ours")]
 mod cluster;
@@ -21,20 +23,20 @@ mod instructions;
 mod invalidate;
 mod measure;
 mod outage;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/proxy.rs"]
 mod proxy;
 mod races;
 mod redis;
 #[cfg(feature = "ours")]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/redis_cluster.rs"]
 mod redis_cluster;
 #[cfg(feature = "ours")]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/redis_sentinels.rs"]
 mod redis_sentinels;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/redis_server.rs"]
 mod redis_server;
 mod responses;

@@ -154,7 +154,6 @@ fn entry<'a>(found: &'a mut Vec<Dependency>, key: &str) -> &'a mut Dependency {
         });
     }
     // The index is one that was found, or the last.
-    #[allow(clippy::indexing_slicing)]
     &mut found[index]
 }
 

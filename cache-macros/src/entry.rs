@@ -195,8 +195,6 @@ fn with_item(error: &syn::Error, item: &TokenStream) -> TokenStream {
 }
 
 #[cfg(test)]
-// A test fails by a panic.
-#[allow(clippy::panic)]
 mod tests {
     use proc_macro2::TokenStream;
     use quote::quote;

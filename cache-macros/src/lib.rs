@@ -30,9 +30,8 @@ mod model;
 mod properties;
 #[cfg(feature = "full")]
 mod signature;
-// A test fails by a panic.
-#[allow(clippy::panic)]
 #[cfg(all(test, feature = "full"))]
+#[expect(clippy::panic, reason = "a test fails by a panic")]
 mod snapshots;
 #[cfg(feature = "full")]
 mod span;

@@ -6,6 +6,8 @@ use cache_core::{BackendMode, CacheManager, cache_result, invalidate_cache};
 use tests::RedisServer;
 use tokio::task::JoinSet;
 
+use crate::places::over;
+
 #[cache_result(key = "doc:{id}", tags = ["shelf"])]
 async fn doc(id: u64) -> u64 {
     id
@@ -16,15 +18,6 @@ async fn burn() {}
 
 #[invalidate_cache(doc(..))]
 async fn rewrite() {}
-
-async fn cache(server: &RedisServer) -> CacheManager {
-    CacheManager::builder()
-        .redis_url(server.url())
-        .op_budget(Duration::from_secs(5))
-        .build()
-        .await
-        .expect("a cache")
-}
 
 /// The names of commands, with that of the script's key.
 fn brief(commands: &[String]) -> Vec<String> {
@@ -60,7 +53,7 @@ async fn warm(cache: &CacheManager) {
 #[tokio::test]
 async fn a_hit_in_redis_is_one_get() {
     let server = RedisServer::start();
-    let (one, two) = (cache(&server).await, cache(&server).await);
+    let (one, two) = (over(&server).await, over(&server).await);
     for id in 0..3 {
         one.scope(doc(id)).await;
     }
@@ -76,8 +69,8 @@ async fn a_hit_in_redis_is_one_get() {
 #[tokio::test]
 async fn a_miss_is_a_get_a_claim_and_a_commit() {
     let server = RedisServer::start();
-    warm(&cache(&server).await).await;
-    let cache = cache(&server).await;
+    warm(&over(&server).await).await;
+    let cache = over(&server).await;
     let monitor = server.monitor();
     cache.scope(doc(1)).await;
     assert_eq!(
@@ -128,9 +121,9 @@ async fn fill(cache: &CacheManager, count: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g4_invalidating_a_tag_a_namespace_or_a_function_costs_the_same_for_ten_and_for_ten_thousand() {
     let server = RedisServer::start();
-    let cache = cache(&server).await;
+    let cache = over(&server).await;
     warm(&cache).await;
-    let other = self::cache(&server).await;
+    let other = over(&server).await;
     for count in [10, 10_000] {
         fill(&cache, count).await;
         for kind in ["tag", "namespace", "function"] {
@@ -172,7 +165,7 @@ async fn g4_invalidating_a_tag_a_namespace_or_a_function_costs_the_same_for_ten_
 #[tokio::test]
 async fn m3_nothing_uses_keys() {
     let server = RedisServer::start();
-    let cache = cache(&server).await;
+    let cache = over(&server).await;
     let monitor = server.monitor();
     fill(&cache, 20).await;
     cache.set("k:1", &1).tags(["t"]).await.expect("stored");
@@ -206,18 +199,23 @@ async fn m3_nothing_uses_keys() {
     }
 }
 
-#[tokio::test]
-async fn reads_that_are_under_way_at_once_ride_together_and_each_gets_its_own() {
-    let server = RedisServer::start();
+/// A manager that reads all from Redis, which has so many numbers under `n:{n}`.
+async fn of_numbers(server: &RedisServer, count: u32, gather_reads: bool) -> CacheManager {
     let builder = CacheManager::builder()
         .redis_url(server.url())
         .backend(BackendMode::Redis)
+        .gather_reads(gather_reads)
         .op_budget(Duration::from_secs(5));
     let cache = builder.build().await.expect("a cache");
+    let numbers = (0..count).map(|n| (format!("n:{n}"), n));
+    cache.set_many(numbers).await.expect("stored");
     cache
-        .set_many((0..200).map(|n| (format!("n:{n}"), n)))
-        .await
-        .expect("stored");
+}
+
+#[tokio::test]
+async fn reads_that_are_under_way_at_once_ride_together_and_each_gets_its_own() {
+    let server = RedisServer::start();
+    let cache = of_numbers(&server, 200, true).await;
     let monitor = server.monitor();
     // The last ones are not there, and some are given up at once.
     let reads = (0..250).map(|n| {
@@ -245,16 +243,7 @@ async fn reads_that_are_under_way_at_once_ride_together_and_each_gets_its_own() 
 /// What 128 tasks send that read one key after another, twenty each.
 async fn commands_of_many_readers(gather_reads: bool) -> Vec<String> {
     let server = RedisServer::start();
-    let builder = CacheManager::builder()
-        .redis_url(server.url())
-        .backend(BackendMode::Redis)
-        .gather_reads(gather_reads)
-        .op_budget(Duration::from_secs(5));
-    let cache = builder.build().await.expect("a cache");
-    cache
-        .set_many((0..128).map(|n| (format!("n:{n}"), n)))
-        .await
-        .expect("stored");
+    let cache = of_numbers(&server, 128, gather_reads).await;
     let monitor = server.monitor();
     let readers = (0..128).map(|n| {
         let cache = cache.clone();

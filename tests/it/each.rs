@@ -232,6 +232,14 @@ async fn t1_stale_values_are_served_for_elements_whose_load_fails() {
     }
 }
 
+async fn invalidate_the_first(cache: &CacheManager, by: &str) {
+    match by {
+        "key" => drop(cache.delete(units::key(&1)).await),
+        "tag" => cache.invalidate_tag("unit-tag:1").await,
+        _ => drop(cache.invalidate("unit:1*").await),
+    }
+}
+
 #[tokio::test]
 async fn g1_an_element_that_is_invalidated_during_the_load_is_kept_out() {
     for cache in managers().await {
@@ -239,11 +247,7 @@ async fn g1_an_element_that_is_invalidated_during_the_load_is_kept_out() {
         for by in ["key", "tag", "pattern"] {
             let loading = spawn(&cache, &source, [1, 2]);
             source.entered.notified().await;
-            match by {
-                "key" => drop(cache.delete(units::key(&1)).await),
-                "tag" => cache.invalidate_tag("unit-tag:1").await,
-                _ => drop(cache.invalidate("unit:1*").await),
-            }
+            invalidate_the_first(&cache, by).await;
             // Who comes now does not join what began before (G2).
             let after = spawn(&cache, &source, [1]);
             source.entered.notified().await;
@@ -254,11 +258,7 @@ async fn g1_an_element_that_is_invalidated_during_the_load_is_kept_out() {
             cache.clear().await;
             let loading = spawn(&cache, &source, [1, 2]);
             source.entered.notified().await;
-            match by {
-                "key" => drop(cache.delete("unit:1").await),
-                "tag" => cache.invalidate_tag("unit-tag:1").await,
-                _ => drop(cache.invalidate("unit:1*").await),
-            }
+            invalidate_the_first(&cache, by).await;
             source.open.add_permits(1);
             assert_eq!(loading.await.expect("no panic"), Ok(values([1, 2])), "{by}");
             assert!(!cache.exists("unit:1").await, "{by}");

@@ -1,8 +1,5 @@
 //! Keys as users see them (contract, section 3: K1 to K7), through the attributes and the handles.
 
-// Of some functions only the key is of interest.
-#![allow(dead_code)]
-
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -381,8 +381,6 @@ fn is_identifier(name: &str) -> bool {
 }
 
 #[cfg(test)]
-// A test fails by a panic.
-#[allow(clippy::panic)]
 mod tests {
     use super::super::{Field, Filter, Flavor, Part, Template};
     use super::parse;

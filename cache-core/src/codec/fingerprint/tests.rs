@@ -14,7 +14,7 @@ use super::of;
 /// Declares types in modules of their own, so that they can have the same names.
 macro_rules! versions {
     ($($module:ident { $($item:item)* })*) => {$(
-        #[allow(dead_code)]
+        #[expect(dead_code, reason = "types are looked at, and no values")]
         mod $module {
             use super::*;
             $($item)*
@@ -117,17 +117,15 @@ type Twice<T> = Wrapper<Wrapper<T>>;
 type Outcome<T> = Result<u8, T>;
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct Wrapper<T> {
     value: T,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
 struct New<T>(T);
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "types are looked at, and no values")]
 enum InVariant<T> {
     Nothing,
     Single(T),
@@ -135,7 +133,7 @@ enum InVariant<T> {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "types are looked at, and no values")]
 enum InStruct<T> {
     First { a: u8 },
     Last { b: u8, value: T },
@@ -143,14 +141,14 @@ enum InStruct<T> {
 
 #[derive(Deserialize)]
 #[serde(tag = "t", content = "c")]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "types are looked at, and no values")]
 enum Adjacent<T> {
     First(u8),
     Second(T),
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "types are looked at, and no values")]
 struct AfterBad<T> {
     bad: Bad,
     worse: (Bad, u8),
