@@ -14,6 +14,8 @@ pub(crate) enum Bug {
     GenerationAfterLoad,
     /// Forgets whichever load of a key it finds.
     FlightByKey,
+    /// Takes down the generations of the elements of a call after the body has run.
+    GenerationsAfterBody,
 }
 
 /// Whether this fault is planted.

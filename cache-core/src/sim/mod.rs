@@ -115,6 +115,11 @@ fn g1_a_generation_read_after_the_load_is_found() {
 }
 
 #[test]
+fn g1_generations_of_elements_read_after_their_body_are_found() {
+    finds(Bug::GenerationsAfterBody);
+}
+
+#[test]
 fn s1_a_flight_forgotten_by_its_key_is_found() {
     finds(Bug::FlightByKey);
 }

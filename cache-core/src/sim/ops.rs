@@ -2,7 +2,8 @@
 //! change what is to come. Invariant: in fair weather nothing is drawn that only foul weather brings.
 
 use super::rng::Rng;
-use super::setup::{IN_BACKGROUND, LEASE, Setup, Weather};
+use super::setup::{EACH, IN_BACKGROUND, LEASE, Setup, Weather};
+use super::world::KEYS;
 
 /// How long a schedule goes on, in milliseconds.
 const LENGTH: u64 = 1200;
@@ -19,6 +20,8 @@ pub(super) enum Outcome {
 pub(super) struct Call {
     pub(super) node: usize,
     pub(super) key: usize,
+    /// Which other keys it is about too, after that one.
+    pub(super) also: [bool; KEYS],
     pub(super) refresh: bool,
     /// How long its run takes, if it comes to that.
     pub(super) wait: u64,
@@ -27,6 +30,14 @@ pub(super) struct Call {
     pub(super) leaves: Option<u64>,
     /// From when to when it is not polled, counted from its start.
     pub(super) stalls: Option<(u64, u64)>,
+}
+
+impl Call {
+    /// All keys that it is about.
+    pub(super) fn keys(&self) -> Vec<usize> {
+        let others = (0..KEYS).filter(|key| self.also[*key]);
+        std::iter::once(self.key).chain(others).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +107,11 @@ pub(super) fn draw(rng: &mut Rng, setup: &Setup) -> Vec<(u64, Op)> {
 fn herd(rng: &mut Rng, setup: &Setup) -> Vec<(u64, Op)> {
     let mut ops = Vec::new();
     for _ in 0..rng.between(10, 30) {
+        let key = rng.index(setup.keys.len());
         let call = Call {
             node: rng.index(setup.nodes),
-            key: rng.index(setup.keys.len()),
+            key,
+            also: others(rng, setup, key),
             refresh: false,
             wait: rng.between(30, 140),
             outcome: Outcome::Value,
@@ -109,6 +122,17 @@ fn herd(rng: &mut Rng, setup: &Setup) -> Vec<(u64, Op)> {
     }
     ops.sort_by_key(|(at, _)| *at);
     ops
+}
+
+/// The other elements of a call, where it is one with many.
+fn others(rng: &mut Rng, setup: &Setup, key: usize) -> [bool; KEYS] {
+    let mut others = [false; KEYS];
+    if setup.keys[key].site == EACH {
+        for (other, is_one) in others.iter_mut().enumerate().take(setup.keys.len()) {
+            *is_one = other != key && setup.keys[other].site == EACH && rng.chance(60);
+        }
+    }
+    others
 }
 
 fn op(rng: &mut Rng, setup: &Setup) -> Op {
@@ -147,6 +171,7 @@ fn op(rng: &mut Rng, setup: &Setup) -> Op {
             return Op::Call(Call {
                 node,
                 key,
+                also: others(rng, setup, key),
                 refresh: setup.refreshes && rng.chance(10),
                 wait: if rng.chance(20) {
                     rng.below(4)

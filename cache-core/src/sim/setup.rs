@@ -11,7 +11,7 @@ use crate::engine::remove::generation;
 use crate::engine::site::Site;
 
 /// The functions. The name of each is its namespace too.
-pub(super) static SITES: [Site; 7] = [
+pub(super) static SITES: [Site; 8] = [
     Site::new(FunctionInfo::cached("sim::plain", "plain:{id}", "u64").ttl_millis(400)),
     Site::new(
         FunctionInfo::cached("sim::again", "again:{id}", "u64")
@@ -45,16 +45,26 @@ pub(super) static SITES: [Site; 7] = [
             .ttl_millis(300)
             .redis_only(),
     ),
+    Site::new(
+        FunctionInfo::cached("sim::each", "each:{id}", "u64")
+            .ttl_millis(200)
+            .stale_if_error_millis(200),
+    ),
 ];
 
+/// The function that is called with many elements.
+pub(super) const EACH: usize = 7;
+
 /// The functions that go on after their caller has been served.
-pub(super) const IN_BACKGROUND: [bool; 7] = [false, true, false, true, true, false, false];
+pub(super) const IN_BACKGROUND: [bool; 8] = [false, true, false, true, true, false, false, false];
 
 /// How long past its TTL a value of a function may be served.
-pub(super) const WINDOWS: [u64; 7] = [0, 200, 300, 0, 300, 200, 0];
+pub(super) const WINDOWS: [u64; 8] = [0, 200, 300, 0, 300, 200, 0, 200];
 
 /// The namespaces of the functions.
-pub(super) const SPACES: [&str; 7] = ["plain", "again", "failing", "ahead", "soft", "hard", "afar"];
+pub(super) const SPACES: [&str; 8] = [
+    "plain", "again", "failing", "ahead", "soft", "hard", "afar", "each",
+];
 
 /// The tag that some keys have.
 pub(super) const TAG: &str = "red";
@@ -122,8 +132,12 @@ impl Setup {
         let first = rng.index(SITES.len());
         let keys = (0..rng.between(2, KEYS as u64))
             .map(|id| {
-                // Some share a function.
-                let site = if id < 2 { first } else { rng.index(SITES.len()) };
+                // Some share a function, and all of them one that is called with many.
+                let site = if id < 2 || first == EACH {
+                    first
+                } else {
+                    rng.index(SITES.len())
+                };
                 key(site, id, id != 1)
             })
             .collect();

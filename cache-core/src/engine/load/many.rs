@@ -16,6 +16,7 @@ use super::{Begun, Boarded, Loaded, Run, Ticket};
 use crate::codec::{Codec, Content};
 use crate::engine::Core;
 use crate::generations::{Generation, Snapshot};
+use crate::planted::{Bug, planted};
 use crate::remote::{Budget, Remote};
 
 /// How the load of an element goes on.
@@ -206,7 +207,10 @@ pub(crate) async fn finish_all(loads: Vec<(Box<Ticket>, Box<Run>, Loaded)>, star
     let finished = loads
         .into_iter()
         .enumerate()
-        .map(|(index, (ticket, run, loaded))| {
+        .map(|(index, (ticket, mut run, loaded))| {
+            if planted(Bug::GenerationsAfterBody) {
+                run.generations = ticket.core.standing(&ticket.names(), false);
+            }
             // They were loaded in the same time, which is counted once.
             let started = if index == 0 { started } else { Instant::now() };
             ticket.finish(run, loaded, started)
