@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 
 use hashbrown::HashTable;
 
+use super::Seed;
 use super::shard::Entry;
 use crate::stats::Counters;
 use crate::sync::RwLock;
@@ -29,7 +30,7 @@ struct Part(RwLock<HashTable<Record>>);
 
 pub(super) struct Front {
     parts: Box<[Part]>,
-    seed: foldhash::fast::RandomState,
+    seed: Seed,
 }
 
 impl Front {
@@ -39,7 +40,7 @@ impl Front {
             parts: (0..parts * 8)
                 .map(|_| Part(RwLock::new(HashTable::new())))
                 .collect(),
-            seed: foldhash::fast::RandomState::default(),
+            seed: Seed::default(),
         }
     }
 

@@ -25,6 +25,13 @@ use crate::{clock, glob, key};
 /// What an entry costs beyond its key and its value, in bytes, for the bound by bytes.
 const OVERHEAD: u64 = 128;
 
+/// What keys are hashed with: another number in each process, so that nobody can choose keys that collide.
+#[cfg(not(test))]
+type Seed = foldhash::fast::RandomState;
+/// The same number always, as the order in which loads of one key are woken depends on it.
+#[cfg(test)]
+type Seed = foldhash::fast::FixedState;
+
 /// A shard on cache lines of its own.
 #[repr(align(128))]
 struct Aligned(RwLock<Shard>);
@@ -32,7 +39,7 @@ struct Aligned(RwLock<Shard>);
 pub(crate) struct MemoryStore {
     shards: Box<[Aligned]>,
     front: Front,
-    seed: foldhash::fast::RandomState,
+    seed: Seed,
     max_entries: usize,
     max_bytes: u64,
     entries: AtomicUsize,
@@ -98,7 +105,7 @@ impl MemoryStore {
             shards: (0..shards)
                 .map(|_| Aligned(RwLock::new(Shard::new(config.eviction))))
                 .collect(),
-            seed: foldhash::fast::RandomState::default(),
+            seed: Seed::default(),
             max_entries: config.max_entries,
             max_bytes: config.max_bytes.unwrap_or(u64::MAX),
             entries: AtomicUsize::new(0),

@@ -32,7 +32,8 @@ pub(super) struct Tally {
     pub(super) loads: usize,
 }
 
-pub(super) fn play(seed: u64, traced: bool) -> Result<Tally, Failure> {
+/// Gives what happened too, where that was asked for.
+pub(super) fn play(seed: u64, traced: bool) -> Result<(Tally, String), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -58,7 +59,10 @@ pub(super) fn play(seed: u64, traced: bool) -> Result<Tally, Failure> {
         (tally, end.failure.take(), end.take_trace())
     });
     drop(runtime);
-    text.map_or(Ok(tally), |text| Err(Failure { text, trace }))
+    match text {
+        Some(text) => Err(Failure { text, trace }),
+        None => Ok((tally, trace)),
+    }
 }
 
 struct Stage {

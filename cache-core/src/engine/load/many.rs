@@ -3,7 +3,7 @@
 //! else never keeps those back that this call leads, so that two calls with the same elements in another order do not wait for
 //! each other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ async fn fetch_all(core: &Arc<Core>, remote: &Remote, led: &[Led], budget: &mut 
         core.repeat();
     }
     // Nonces that are not known are asked for together, and not one entry after the other.
-    let names: HashMap<&str, Arc<Generation>> = led
+    let names: BTreeMap<&str, Arc<Generation>> = led
         .iter()
         .flat_map(|led| &led.names)
         .map(|generation| (&*generation.name, Arc::clone(generation)))
