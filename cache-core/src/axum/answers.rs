@@ -8,14 +8,13 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrayvec::ArrayString;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_STATUS;
 pub use axum::response::Response;
 
 pub use super::asked::{Asked, asked};
-use super::record;
 use super::response::{self, CachedResponse, Freshness};
+use super::{record, told};
 use crate::codec::Codec;
 use crate::engine::call::{self, Miss, Mode, Render};
 use crate::engine::load::Verdict;
@@ -194,35 +193,25 @@ pub fn timed_out(_: SharedError) -> Answer {
 /// know no more than the URL must not store it.
 pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
     match answer {
-        Answer::Given(response) => {
-            let age = response.age();
-            let mut text = Text::default();
-            match age {
-                Some(age) => {
-                    text.push("cache-core; hit; ttl=");
-                    text.push(itoa::Buffer::new().format(age.left));
-                }
-                None => text.push("cache-core; fwd=miss; collapsed"),
+        Answer::Given(response) => match response.age() {
+            Some(age) => {
+                let control = control(&response, age, is_private);
+                response.answer([told::age(age.age), told::hit(age.left), control])
             }
-            tell(&response, age, true, is_private, &text)
-        }
+            None => {
+                let status = HeaderValue::from_static("cache-core; fwd=miss; collapsed");
+                response.answer([None, Some(status), None])
+            }
+        },
         Answer::Whole(response) => {
             let age = response.age();
-            let mut text = Text::default();
-            text.push("cache-core; fwd=");
-            text.push(asked.why);
-            if age.is_some() {
-                text.push("; stored");
-            }
+            let control = age.and_then(|age| control(&response, age, is_private));
+            let status = told::forwarded(asked.why, age.is_some());
             // One that was just made is not told to be of an age.
-            tell(&response, age, false, is_private, &text)
+            response.answer([None, Some(status), control])
         }
         Answer::Loose(mut response) => {
-            let status = HeaderValue::from_static(match asked.why {
-                "bypass" => "cache-core; fwd=bypass",
-                "request" => "cache-core; fwd=request",
-                _ => "cache-core; fwd=miss",
-            });
+            let status = told::forwarded(asked.why, false);
             // A table that is full stays as it is.
             let _ = response.headers_mut().try_insert(CACHE_STATUS, status);
             *response
@@ -230,101 +219,11 @@ pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
     }
 }
 
-/// A short text that needs no allocation. What is too long for it is left out.
-#[derive(Default)]
-struct Text(ArrayString<64>);
-
-impl Text {
-    fn push(&mut self, text: &str) {
-        // There is room for all that is said here.
-        let _ = self.0.try_push_str(text);
-    }
-
-    fn value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_str(&self.0).ok()
-    }
-}
-
-/// A response with the headers that depend on the moment.
-fn tell(
-    response: &CachedResponse,
-    age: Option<Freshness>,
-    tells_age: bool,
-    is_private: bool,
-    status: &Text,
-) -> Response {
-    let control = age
-        .filter(|_| response.leaves_cache_control())
-        .and_then(|age| response.control(is_private, || control(age, is_private)));
-    response.answer([
-        age.filter(|_| tells_age).and_then(number),
-        status.value(),
-        control,
-    ])
-}
-
-/// A number as a header. Most ages are below a thousand, and those are written already.
-fn number(age: Freshness) -> Option<HeaderValue> {
-    static WRITTEN: [[u8; 3]; 1000] = written();
-    let small = usize::try_from(age.age).ok().and_then(|age| WRITTEN.get(age));
-    let Some(digits) = small else {
-        // The conversion from numbers allocates more than once.
-        return HeaderValue::from_str(itoa::Buffer::new().format(age.age)).ok();
-    };
-    let zeros = match age.age {
-        0..10 => 2,
-        10..100 => 1,
-        _ => 0,
-    };
-    std::str::from_utf8(digits.get(zeros..)?)
-        .ok()
-        .map(HeaderValue::from_static)
-}
-
-/// The numbers below a thousand, in three digits.
-const fn written() -> [[u8; 3]; 1000] {
-    let mut written = [[b'0'; 3]; 1000];
-    let mut number = 0;
-    while number < written.len() {
-        let mut rest = number;
-        let mut digit = 3;
-        while digit > 0 {
-            digit -= 1;
-            written[number][digit] += (rest % 10) as u8;
-            rest /= 10;
-        }
-        number += 1;
-    }
-    written
-}
-
-/// How long the response is fresh from the time on when it was made: clients subtract `Age` from it, so that what is left is
-/// the time that the entry has left.
-fn control(age: Freshness, is_private: bool) -> Option<HeaderValue> {
-    let mut text = Text::default();
-    text.push(if is_private {
-        "private, max-age="
+/// What `Cache-Control` says, where the handler left it to the cache.
+fn control(response: &CachedResponse, age: Freshness, is_private: bool) -> Option<HeaderValue> {
+    if response.leaves_cache_control() {
+        response.control(is_private, || told::control(age.life, is_private))
     } else {
-        "max-age="
-    });
-    text.push(itoa::Buffer::new().format(age.life));
-    text.value()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn h2_an_age_is_told_in_decimal_digits() {
-        for age in (0..1100).chain([86_400, u64::MAX]) {
-            let freshness = Freshness {
-                age,
-                life: 0,
-                left: 0,
-            };
-            let told = number(freshness).expect("a header");
-            assert_eq!(told, age.to_string().as_str());
-        }
+        None
     }
 }

@@ -45,6 +45,7 @@ mod record;
 mod response;
 mod router;
 mod rules;
+mod told;
 mod wire;
 
 pub use layer::{CacheFuture, CacheLayer, CacheService, layer};

@@ -200,7 +200,7 @@ impl CachedResponse {
         }
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
-        *response.headers_mut() = headers;
+        std::mem::forget(std::mem::replace(response.headers_mut(), headers));
         response
     }
 }
