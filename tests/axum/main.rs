@@ -3,6 +3,7 @@
 mod client;
 mod dashboard;
 mod http;
+mod length;
 mod manual;
 mod router;
 mod rules;

@@ -80,16 +80,12 @@ async fn health_is_200_while_redis_is_away() {
         (&"healthy".into(), &true.into())
     );
     redis.kill();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        let health = json(&server.get("/cache/health").await);
-        if health["status"] == "degraded" {
-            assert_eq!(health["redis"]["breaker"], "open");
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{health}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    // Each look asks Redis itself.
+    let health = json(&server.get("/cache/health").await);
+    assert_eq!(
+        (&health["status"], &health["redis"]["breaker"]),
+        (&"degraded".into(), &"open".into())
+    );
 }
 
 #[tokio::test]

@@ -193,16 +193,14 @@ pub fn timed_out(_: SharedError) -> Answer {
 /// know no more than the URL must not store it.
 pub fn respond(answer: Answer, asked: Asked, is_private: bool) -> Response {
     match answer {
-        Answer::Given(response) => match response.age() {
-            Some(age) => {
-                let control = control(&response, age, is_private);
-                response.answer([told::age(age.age), told::hit(age.left), control])
-            }
-            None => {
+        Answer::Given(response) => {
+            let Some(age) = response.age() else {
                 let status = HeaderValue::from_static("cache-core; fwd=miss; collapsed");
-                response.answer([None, Some(status), None])
-            }
-        },
+                return response.answer([None, Some(status), None]);
+            };
+            let control = control(&response, age, is_private);
+            response.answer([told::age(age.age), told::hit(age.left), control])
+        }
         Answer::Whole(response) => {
             let age = response.age();
             let control = age.and_then(|age| control(&response, age, is_private));

@@ -63,7 +63,7 @@ impl<S> Layer<S> for CacheLayer {
     }
 }
 
-/// A service inside of a [`CacheLayer`].
+/// A service inside of a [`CacheLayer`]. It answers with a [`CacheFuture`], which is not boxed.
 #[derive(Clone, Debug)]
 pub struct CacheService<S> {
     manager: CacheManager,

@@ -33,6 +33,9 @@
 //! | `Cache-Control` | `max-age`, the whole time that the response is fresh, from which clients subtract `Age`; with `private` where the key has something that is not in the URL; one that the handler set stays |
 //! | `Cache-Status` | RFC 9211: `cache-core; hit; ttl=12`, negative when stale; `cache-core; fwd=miss; stored`; `fwd=request` after `no-cache` or `refresh`; `fwd=bypass`; `collapsed` for the error of another call's run |
 //!
+//! `Content-Length` is that of the handler, if it sets one. Else axum tells it behind all middleware, as it does for handlers
+//! without a cache, so that a middleware that replaces a body need not know of it; the `ETag` stays that of the handler's body.
+//!
 //! Headers of the connection (`Connection`, `Transfer-Encoding`, ..), a handler's own `Age` and `Cache-Status`, and the
 //! extensions of a response are not stored.
 

@@ -179,29 +179,36 @@ impl CachedResponse {
     }
 
     /// The response, with the headers that are told anew. A place without a value is taken away.
-    pub(super) fn answer(&self, told: Told) -> Response {
+    pub(super) fn answer(&self, mut told: Told) -> Response {
         let mut headers = self.headers.clone();
         if self.leaves_length {
             headers.remove(CONTENT_LENGTH);
         }
         let mut is_full = true;
-        for (place, told) in headers.values_mut().zip(told) {
-            match told {
+        for (place, told) in headers.values_mut().zip(&mut told) {
+            match told.take() {
                 Some(told) => *place = told,
                 None => is_full &= !place.is_empty(),
             }
         }
         if !is_full {
-            for name in TOLD {
-                if headers.get(&name).is_some_and(HeaderValue::is_empty) {
-                    headers.remove(name);
-                }
-            }
+            remove_places(&mut headers);
         }
         let mut response = Response::new(Body::from(self.body.clone()));
         *response.status_mut() = self.status;
+        // The table that is there is empty: there is nothing to free.
         std::mem::forget(std::mem::replace(response.headers_mut(), headers));
         response
+    }
+}
+
+/// Takes the places away that were not filled.
+#[cold]
+fn remove_places(headers: &mut HeaderMap) {
+    for name in TOLD {
+        if headers.get(&name).is_some_and(HeaderValue::is_empty) {
+            headers.remove(name);
+        }
     }
 }
 

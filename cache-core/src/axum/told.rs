@@ -8,13 +8,18 @@ use arrayvec::ArrayString;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 
-/// The numbers that are kept: the seconds of an hour.
-const KEPT: usize = 3_601;
+/// How many numbers are kept: somewhat more than the seconds of an hour.
+const KEPT: usize = BLOCKS * BLOCK;
+const BLOCKS: usize = 57;
+const BLOCK: usize = 64;
+
+/// Numbers that follow each other, of which there is nothing before one of them is told.
+type Block = [OnceLock<Option<HeaderValue>>; BLOCK];
 
 /// Texts that end with a number of seconds.
 struct Texts {
     start: &'static str,
-    kept: [OnceLock<Option<HeaderValue>>; KEPT],
+    kept: [OnceLock<Box<Block>>; BLOCKS],
 }
 
 static AGE: Texts = Texts::new("");
@@ -26,13 +31,15 @@ impl Texts {
     const fn new(start: &'static str) -> Self {
         Self {
             start,
-            kept: [const { OnceLock::new() }; KEPT],
+            kept: [const { OnceLock::new() }; BLOCKS],
         }
     }
 
     #[inline]
     fn with(&'static self, number: impl itoa::Integer + TryInto<usize>) -> Option<HeaderValue> {
-        let kept = number.try_into().ok().and_then(|at: usize| self.kept.get(at));
+        let at = number.try_into().unwrap_or(KEPT);
+        let block = self.kept.get(at / BLOCK);
+        let kept = block.and_then(|block| block.get_or_init(empty).get(at % BLOCK));
         match kept {
             Some(kept) => kept.get_or_init(|| self.keep(number)).clone(),
             None => HeaderValue::from_str(&self.text(number)).ok(),
@@ -53,6 +60,10 @@ impl Texts {
         let _ = text.try_push_str(itoa::Buffer::new().format(number));
         text
     }
+}
+
+fn empty() -> Box<Block> {
+    Box::new([const { OnceLock::new() }; BLOCK])
 }
 
 /// `Age`: the seconds since the response was made.
@@ -97,7 +108,7 @@ mod tests {
                 assert_eq!(private, format!("private, max-age={seconds}").as_str());
             }
         }
-        for left in [-1, 0, 1, 3_600, 3_601, i64::MIN, i64::MAX] {
+        for left in [-1, 0, 1, 3_600, 3_647, 3_648, i64::MIN, i64::MAX] {
             let status = hit(left).expect("a value");
             assert_eq!(status, format!("cache-core; hit; ttl={left}").as_str());
         }
