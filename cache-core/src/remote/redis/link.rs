@@ -348,8 +348,7 @@ impl Link {
 
     /// Whether an error is one of the connection, or of the command alone.
     fn weigh(self: &Arc<Self>, epoch: u64, error: &RedisError) {
-        let read_only = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-        if error.is_unrecoverable_error() || read_only {
+        if error.is_unrecoverable_error() || is_read_only(error) {
             self.lose(epoch, &describe(error));
         } else if error.kind() != ErrorKind::Server(ServerErrorKind::NoScript) {
             tracing::debug!(
@@ -450,5 +449,16 @@ pub(super) fn describe(error: &RedisError) -> String {
         // Such as "Connection refused": what the operating system says.
         None if error.is_io_error() => error.to_string(),
         None => error.category().to_owned(),
+    }
+}
+
+/// Whether a server refused to write because it is a replica. Before version 7 it says so of a script inside of another error.
+pub(super) fn is_read_only(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => true,
+        ErrorKind::Server(_) => error
+            .detail()
+            .is_some_and(|detail| detail.contains(": -READONLY ")),
+        _ => false,
     }
 }

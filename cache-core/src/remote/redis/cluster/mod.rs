@@ -16,7 +16,7 @@ use redis::{Client, Cmd, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind,
 use tokio::sync::Notify;
 
 use super::connect::{self, Failure};
-use super::link::{Link, Reply, lock};
+use super::link::{Link, Reply, is_read_only, lock};
 use super::node::{Lane, Manner, Node, Which};
 use super::script::Step;
 use super::sentinel::moved_to;
@@ -256,7 +256,7 @@ impl Cluster {
                 self.wake();
                 Some(Hop::At { node, asking: false })
             }
-            ServerErrorKind::ClusterDown | ServerErrorKind::ReadOnly => {
+            _ if kind == ServerErrorKind::ClusterDown || is_read_only(error) => {
                 self.wake();
                 None
             }
