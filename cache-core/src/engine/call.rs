@@ -222,10 +222,13 @@ impl<R> std::fmt::Debug for Miss<R> {
     }
 }
 
+/// What a load came to, given its result and what is asked of that before it is stored.
+type Judged<R> = fn(&R, &dyn Fn(&R) -> Verdict) -> Loaded;
+
 /// What is done with a result according to its shape, and to how its errors are shared.
 struct Terms<R> {
     give: fn(Content, Option<Codec>) -> Option<R>,
-    loaded: fn(&R, &dyn Fn(&R) -> Verdict) -> Loaded,
+    loaded: Judged<R>,
     failed: fn(&R) -> bool,
     export: fn(&R) -> Option<Arc<dyn Any + Send + Sync>>,
     import: fn(&(dyn Any + Send + Sync)) -> Option<R>,
