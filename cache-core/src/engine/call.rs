@@ -205,7 +205,7 @@ pub struct Miss<R>(Box<Missed<R>>);
 
 struct Missed<R> {
     call: Call,
-    terms: fn() -> Terms<R>,
+    ways: fn() -> Ways<R>,
     /// Made when it begins.
     patience: Option<Box<Patience>>,
     /// What this call's own run gave, while it is being stored.
@@ -226,7 +226,7 @@ impl<R> std::fmt::Debug for Miss<R> {
 type Judged<R> = fn(&R, &dyn Fn(&R) -> Verdict) -> Loaded;
 
 /// What is done with a result according to its shape, and to how its errors are shared.
-struct Terms<R> {
+struct Ways<R> {
     give: fn(Content, Option<Codec>) -> Option<R>,
     loaded: Judged<R>,
     failed: fn(&R) -> bool,
@@ -234,7 +234,7 @@ struct Terms<R> {
     import: fn(&(dyn Any + Send + Sync)) -> Option<R>,
 }
 
-impl<R> Terms<R> {
+impl<R> Ways<R> {
     const fn of<S: Shape<Ret = R>, H: Share<R>>() -> Self {
         Self {
             give: give::<S>,
@@ -260,7 +260,7 @@ impl<R> Miss<R> {
     pub(crate) fn of<S: Shape<Ret = R>, H: Share<R>>(ticket: Option<Box<Ticket>>) -> Self {
         Self(Box::new(Missed {
             call: ticket.map_or(Call::Bypass, Call::Start),
-            terms: Terms::of::<S, H>,
+            ways: Ways::of::<S, H>,
             patience: None,
             ret: None,
             served: None,
@@ -390,7 +390,7 @@ impl<R> Miss<R> {
                     drop(inside);
                     if let (Poll::Ready(()), Some(ret)) = (polled, output) {
                         run.judged = true;
-                        let loaded = ((self.0.terms)().loaded)(&ret, verdict);
+                        let loaded = ((self.0.ways)().loaded)(&ret, verdict);
                         run.judged = false;
                         self.finish(ret, loaded);
                         None
@@ -401,8 +401,7 @@ impl<R> Miss<R> {
                 Call::Finish(finish) => match finish.as_mut().poll(context) {
                     Poll::Ready(stale) => {
                         self.0.call = Call::Bypass;
-                        let stale =
-                            stale.and_then(|(content, codec)| ((self.0.terms)().give)(content, codec));
+                        let stale = stale.and_then(|(content, codec)| ((self.0.ways)().give)(content, codec));
                         stale.or(self.0.ret.take()).map(Step::Done)
                     }
                     Poll::Pending => ready!(self.wait_to_finish(context)),
@@ -418,13 +417,13 @@ impl<R> Miss<R> {
     fn begun(&mut self, mut ticket: Box<Ticket>, next: Begun) -> Option<Step<R>> {
         let run = match next {
             Begun::Run(run) => run,
-            Begun::Content(held) => match ((self.0.terms)().give)(held, ticket.codec) {
+            Begun::Content(held) => match ((self.0.ways)().give)(held, ticket.codec) {
                 Some(ret) => return Some(Step::Done(ret)),
                 // What another function stored under this key is of no use here.
                 None => ticket.alone(),
             },
             Begun::Early(held) => {
-                if let Some(ret) = ((self.0.terms)().give)(held, ticket.codec) {
+                if let Some(ret) = ((self.0.ways)().give)(held, ticket.codec) {
                     self.0.call = Call::Start(ticket);
                     return Some(Step::Early(ret));
                 }
@@ -432,7 +431,7 @@ impl<R> Miss<R> {
                 ticket.background = false;
                 ticket.alone()
             }
-            Begun::Failed(shared) => match ((self.0.terms)().import)(shared.as_ref()) {
+            Begun::Failed(shared) => match ((self.0.ways)().import)(shared.as_ref()) {
                 Some(ret) => return Some(Step::Done(ret)),
                 None => ticket.alone(),
             },
@@ -469,7 +468,7 @@ impl<R> Miss<R> {
     /// An older value of memory, for a caller who does not wait any longer.
     fn stale(&self, failed: bool) -> Option<R> {
         let (content, codec) = self.0.patience.as_ref()?.stale(failed)?;
-        ((self.0.terms)().give)(content, codec)
+        ((self.0.ways)().give)(content, codec)
     }
 
     fn wait_to_begin(&mut self, context: &mut Context<'_>) -> Poll<Option<Step<R>>> {
@@ -503,13 +502,13 @@ impl<R> Miss<R> {
                 let stale = running.ticket.stale_for_the_impatient(Some(&running.run));
                 let ret = stale.and_then(|older| {
                     running.run.offer(&older);
-                    ((self.0.terms)().give)(older.content, codec)
+                    ((self.0.ways)().give)(older.content, codec)
                 });
                 Poll::Ready(ret.map(Step::Early))
             }
             Due::Hard => {
                 if let Some(ret) = self.too_late() {
-                    let failed = Loaded::Failed(((self.0.terms)().export)(&ret));
+                    let failed = Loaded::Failed(((self.0.ways)().export)(&ret));
                     self.finish(ret, failed);
                 }
                 Poll::Ready(None)
@@ -523,7 +522,7 @@ impl<R> Miss<R> {
             Due::Sign | Due::Soft => Poll::Ready(None),
             Due::Hard => {
                 // A value is handed out, and stored without its caller. An error may still be replaced.
-                let failed = (self.0.terms)().failed;
+                let failed = (self.0.ways)().failed;
                 let ret = self.0.ret.take_if(|ret| !failed(ret));
                 if ret.is_some()
                     && let Call::Finish(finish) = std::mem::replace(&mut self.0.call, Call::Bypass)
@@ -619,8 +618,8 @@ impl<F: Future, V: Fn(&F::Output) -> Verdict> Future for LoadIf<F, V> {
     }
 }
 
-/// What is asked of a value before it is stored, wherever that happens.
-type Judge<V> = Box<dyn Fn(&V) -> Verdict + Send>;
+/// What is asked of a result before it is stored, wherever that happens.
+type Judge<R> = Box<dyn Fn(&R) -> Verdict + Send>;
 
 /// Work that is compiled once and waited for by all types.
 type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -462,3 +462,24 @@ pub(super) fn is_read_only(error: &RedisError) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l3_a_read_only_server_is_known_by_what_it_says_of_commands_and_of_scripts() {
+        let error =
+            |kind, detail: &str| RedisError::from((ErrorKind::Server(kind), "An error", detail.to_owned()));
+        assert!(is_read_only(&error(
+            ServerErrorKind::ReadOnly,
+            "You can't write against a read only replica."
+        )));
+        let of_a_script = "Error running script (call to f_67ed): @user_script:1: @user_script: 1: -READONLY You can't write";
+        assert!(is_read_only(&error(ServerErrorKind::ResponseError, of_a_script)));
+        assert!(!is_read_only(&error(
+            ServerErrorKind::ResponseError,
+            "wrong number of arguments"
+        )));
+    }
+}
