@@ -23,10 +23,11 @@ pub use inventory;
 #[cfg(feature = "axum")]
 pub use crate::axum::answers;
 pub use crate::each::{Each, Said};
-pub use crate::engine::call::{Load, LoadIf, Miss, Mode, Render, judging, store_all};
+pub use crate::engine::call::{Mode, Render};
 pub use crate::engine::held::{Holds, around};
 pub use crate::engine::info::{FunctionInfo, TargetInfo};
 pub use crate::engine::load::Verdict;
+pub use crate::engine::miss::{Load, LoadIf, Miss, judging, store_all};
 pub use crate::engine::shape::{
     Bare, ByClone, BySerde, Coded, How, Inside, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View,
 };

@@ -45,7 +45,7 @@ pub(crate) struct Flight {
     pub(crate) key: Arc<str>,
     pub(crate) hash: u64,
     /// What the load depends on, as it stood when it began.
-    generations: Box<[Snapshot]>,
+    generations: Arc<[Snapshot]>,
     /// The name of its latest run in the shared tier; 0 where there is none.
     token: AtomicU64,
     /// Loads of one store are numbered as they start, so that an older one cannot replace a newer one's result.
@@ -91,7 +91,7 @@ pub(crate) enum Joined {
 /// What a new load is known by and depends on.
 #[derive(Default)]
 pub(crate) struct Terms {
-    pub(crate) generations: Box<[Snapshot]>,
+    pub(crate) generations: Arc<[Snapshot]>,
     pub(crate) token: u64,
 }
 
@@ -101,7 +101,7 @@ impl Flight {
         let flight = Arc::new(Self {
             key,
             hash,
-            generations: terms.generations.clone(),
+            generations: Arc::clone(&terms.generations),
             token: AtomicU64::new(terms.token),
             number,
             claimed: AtomicBool::new(false),
@@ -312,6 +312,12 @@ impl Lead {
     /// The name of this run in the shared tier; 0 where there is none.
     pub(crate) fn token(&self) -> u64 {
         self.token
+    }
+
+    /// What the load depends on, as it stood when it began. Nothing for one who took it over: that may be a call of another
+    /// function, and things may have changed.
+    pub(crate) fn generations(&self) -> Option<&Arc<[Snapshot]>> {
+        (self.term == 0).then_some(&self.flight.generations)
     }
 
     /// Polls the function of this caller, which loads the keys of all these leads. A panic in it is passed on to those who wait,

@@ -10,6 +10,7 @@ pub(crate) mod forced;
 pub(crate) mod held;
 pub(crate) mod info;
 pub(crate) mod load;
+pub(crate) mod miss;
 pub(crate) mod patience;
 mod pending;
 pub(crate) mod popular;
@@ -80,7 +81,7 @@ pub(crate) struct Keep {
     pub(crate) shape: u64,
     /// How the value is encoded, as entries name it.
     pub(crate) codec: u8,
-    pub(crate) generations: Box<[Snapshot]>,
+    pub(crate) generations: Arc<[Snapshot]>,
     /// The encoded value, as far as it was made.
     pub(crate) encoded: Option<Vec<u8>>,
     pub(crate) size: usize,

@@ -209,8 +209,8 @@ impl Core {
         stored: &[(String, u64)],
         wanted: &Wanted<'_>,
         budget: &mut Budget,
-    ) -> Option<Box<[Snapshot]>> {
-        let asked: Option<Box<[Snapshot]>> = stored
+    ) -> Option<Arc<[Snapshot]>> {
+        let asked: Option<Arc<[Snapshot]>> = stored
             .iter()
             .map(|(name, _)| {
                 let mut asked = wanted.asked.iter();

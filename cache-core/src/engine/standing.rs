@@ -60,7 +60,7 @@ impl Core {
         remote: Option<&Remote>,
         generations: &[Arc<Generation>],
         budget: &mut Budget,
-    ) -> Box<[Snapshot]> {
+    ) -> Arc<[Snapshot]> {
         let mut missing = false;
         if let Some(remote) = remote {
             let mut unknown = self.unknown(remote, generations);
@@ -80,7 +80,7 @@ impl Core {
     }
 
     /// How some generations stand, as far as is known here.
-    pub(crate) fn standing(&self, generations: &[Arc<Generation>], without_nonces: bool) -> Box<[Snapshot]> {
+    pub(crate) fn standing(&self, generations: &[Arc<Generation>], without_nonces: bool) -> Arc<[Snapshot]> {
         generations
             .iter()
             .map(|generation| {

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::codec::{self, Codec};
 use crate::config::duration::millis;
 use crate::engine::Core;
-use crate::engine::call::{LoadIf, Miss, judging};
 use crate::engine::load::{Ticket, Verdict};
+use crate::engine::miss::{LoadIf, Miss, judging};
 use crate::engine::shape::{Fallible, Plain, Shaped, Unshared};
 
 /// A value to be read or loaded; see [`CacheManager::get_or_fetch`](crate::CacheManager::get_or_fetch). It does nothing

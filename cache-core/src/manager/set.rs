@@ -129,7 +129,7 @@ impl<'a> Set<'a> {
 }
 
 /// A value that somebody says is that of a key.
-pub(super) fn kept(bytes: &[u8], ttl: u64, shape: u64, generations: Box<[Snapshot]>) -> Keep {
+pub(super) fn kept(bytes: &[u8], ttl: u64, shape: u64, generations: Arc<[Snapshot]>) -> Keep {
     Keep {
         size: bytes.len(),
         content: encoded(bytes.to_vec()),

@@ -35,7 +35,7 @@ fn store() -> Arc<MemoryStore> {
     ))
 }
 
-fn draft(value: u64, generations: Box<[Snapshot]>) -> Draft {
+fn draft(value: u64, generations: Arc<[Snapshot]>) -> Draft {
     Draft {
         content: content(value),
         born: 1,
@@ -71,7 +71,7 @@ fn held(store: &MemoryStore) -> Option<u64> {
 fn call(store: &MemoryStore, runs: &AtomicU64, mut impatient: bool) -> u64 {
     let hash = store.hash(KEY);
     loop {
-        let mut lead = match store.admit(hash, KEY, true, &Terms::default()) {
+        let mut lead = match store.admit(hash, &KEY.into(), true, &Terms::default()) {
             Admission::Ready => match held(store) {
                 Some(value) => return value,
                 None => continue,
@@ -99,7 +99,7 @@ fn call(store: &MemoryStore, runs: &AtomicU64, mut impatient: bool) -> u64 {
         }
         let run = runs.fetch_add(1, Ordering::SeqCst) + 1;
         lead.end(Outcome::Loaded(content(run)));
-        store.commit(&flight, draft(run, Box::default()));
+        store.commit(&flight, draft(run, Arc::default()));
         store.close(&flight);
         store.land(&flight);
         return run;
@@ -132,12 +132,12 @@ fn g1_g2_a_load_under_way_does_not_outlive_an_invalidation() {
             let (store, source) = (Arc::clone(&store), Arc::clone(&source));
             thread::spawn(move || {
                 if let Admission::Joined(Joined::Lead(mut lead)) =
-                    store.admit(hash, KEY, true, &Terms::default())
+                    store.admit(hash, &KEY.into(), true, &Terms::default())
                 {
                     let flight = Arc::clone(lead.flight());
                     let version = source.load(Ordering::SeqCst);
                     lead.end(Outcome::Loaded(content(version)));
-                    if store.commit(&flight, draft(version, Box::default())) == Committed::Stored {
+                    if store.commit(&flight, draft(version, Arc::default())) == Committed::Stored {
                         store.link(b"arguments", hash, KEY, &Arc::default());
                     }
                     store.close(&flight);
@@ -153,7 +153,7 @@ fn g1_g2_a_load_under_way_does_not_outlive_an_invalidation() {
             store.front(b"arguments", 0, |entry, _| value(&entry.content)),
             Some(1)
         );
-        if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, KEY, false, &Terms::default())
+        if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, &KEY.into(), false, &Terms::default())
             && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE, false))
         {
             assert_eq!(value(&content), 2);
@@ -182,7 +182,7 @@ fn g4_what_was_loaded_under_a_generation_ends_with_it() {
                     generations: snapshots.clone(),
                     token: 0,
                 };
-                if let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, KEY, true, &terms) {
+                if let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, &KEY.into(), true, &terms) {
                     let flight = Arc::clone(lead.flight());
                     let version = source.load(Ordering::SeqCst);
                     lead.end(Outcome::Loaded(content(version)));
@@ -204,7 +204,7 @@ fn g4_what_was_loaded_under_a_generation_ends_with_it() {
         };
         assert_ne!(held(&store), Some(1));
         assert_ne!(quick(), Some(1));
-        if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, KEY, false, &Terms::default())
+        if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, &KEY.into(), false, &Terms::default())
             && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE, false))
         {
             assert_eq!(value(&content), 2);
@@ -230,7 +230,7 @@ fn g3_an_older_load_does_not_replace_a_newer_one() {
                 let store = Arc::clone(&store);
                 thread::spawn(move || {
                     let flight = Arc::clone(lead.flight());
-                    store.commit(&flight, draft(n as u64, Box::default()));
+                    store.commit(&flight, draft(n as u64, Arc::default()));
                     lead.end(Outcome::Loaded(content(n as u64)));
                     store.land(&flight);
                 })
@@ -250,7 +250,7 @@ fn t3_of_all_who_find_an_entry_due_one_refreshes_it() {
         let hash = store.hash(KEY);
         let due = Draft {
             refresh_at: 1,
-            ..draft(1, Box::default())
+            ..draft(1, Arc::default())
         };
         store.replace(hash, KEY, due);
         let callers: Vec<_> = (0..3)

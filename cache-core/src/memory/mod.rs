@@ -65,7 +65,7 @@ pub(crate) struct Draft {
     pub(crate) retry_at: u64,
     /// When it is to be refreshed though it is fresh.
     pub(crate) refresh_at: u64,
-    pub(crate) generations: Box<[Snapshot]>,
+    pub(crate) generations: Arc<[Snapshot]>,
     /// The length of the value in bytes, as far as it is known.
     pub(crate) size: usize,
     pub(crate) local: bool,
@@ -210,7 +210,7 @@ impl MemoryStore {
     }
 
     /// Joins the load of a key or begins it. With `fresh_wanted`, an entry that has come meanwhile is found first.
-    pub(crate) fn admit(&self, hash: u64, key: &str, fresh_wanted: bool, terms: &Terms) -> Admission {
+    pub(crate) fn admit(&self, hash: u64, key: &Arc<str>, fresh_wanted: bool, terms: &Terms) -> Admission {
         let mut shard = self.write_shard(hash);
         if fresh_wanted
             && let Some(entry) = shard.find(hash, key.as_bytes())
@@ -225,7 +225,7 @@ impl MemoryStore {
             None => false,
         };
         let lead = Flight::start(
-            Arc::from(key),
+            Arc::clone(key),
             hash,
             self.loads.fetch_add(1, Ordering::Relaxed),
             !alone,
@@ -236,9 +236,9 @@ impl MemoryStore {
     }
 
     /// Begins a load that nobody shares.
-    pub(crate) fn load_alone(&self, hash: u64, key: &str, terms: &Terms) -> Lead {
+    pub(crate) fn load_alone(&self, hash: u64, key: impl Into<Arc<str>>, terms: &Terms) -> Lead {
         let lead = Flight::start(
-            Arc::from(key),
+            key.into(),
             hash,
             self.loads.fetch_add(1, Ordering::Relaxed),
             false,
@@ -320,7 +320,7 @@ impl MemoryStore {
             if newer {
                 committed = Committed::Outrun;
             } else if fits {
-                self.make_room(&mut shard, before, key, weight, &mut dead);
+                self.make_room(&mut shard, before, (hash, key), weight, &mut dead);
                 let entry = Entry::new(key, hash, number, weight, draft, &shard.pace);
                 dead.extend(shard.insert(entry).1);
                 committed = Committed::Stored;
@@ -339,11 +339,10 @@ impl MemoryStore {
         &self,
         shard: &mut Shard,
         before: (usize, u64),
-        key: &Arc<str>,
+        (hash, key): (u64, &str),
         weight: u64,
         dead: &mut Vec<Arc<Entry>>,
     ) {
-        let hash = self.hash(key.as_bytes());
         let others = (
             self.entries.load(Ordering::Relaxed).saturating_sub(before.0),
             self.bytes.load(Ordering::Relaxed).saturating_sub(before.1),

@@ -42,7 +42,7 @@ pub(crate) struct Entry {
     /// The number of changes of generations at which those it was loaded under were last seen to stand, and one more.
     stood_at: AtomicU64,
     /// What it was loaded under.
-    pub(crate) generations: Box<[Snapshot]>,
+    pub(crate) generations: Arc<[Snapshot]>,
     /// An estimate in bytes.
     pub(crate) weight: u64,
     /// Whether it is in no other tier.

@@ -33,7 +33,7 @@ fn draft(size: usize) -> Draft {
         serve_until: u64::MAX,
         retry_at: 0,
         refresh_at: u64::MAX,
-        generations: Box::default(),
+        generations: Arc::default(),
         size,
         local: true,
         read: false,
@@ -204,11 +204,11 @@ fn g1_a_flight_that_has_landed_stores_nothing() {
 fn flights_are_forgotten_when_they_have_landed() {
     let store = store(EvictionPolicy::Lru, 100, None, None);
     let hash = store.hash("k");
-    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, "k", true, &Terms::default()) else {
+    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, &"k".into(), true, &Terms::default()) else {
         panic!("somebody else leads")
     };
     assert_eq!(store.flights(), 1);
-    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, "k", true, &Terms::default()) else {
+    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, &"k".into(), true, &Terms::default()) else {
         panic!("nobody leads")
     };
     store.close(lead.flight());
@@ -222,7 +222,7 @@ fn what_has_expired_is_swept_out_while_others_come() {
     let store = store(EvictionPolicy::Lru, 1_000_000, None, Some(1));
     for key in 0..1000 {
         let key = format!("old:{key}");
-        let lead = store.load_alone(store.hash(&key), &key, &Terms::default());
+        let lead = store.load_alone(store.hash(&key), key.as_str(), &Terms::default());
         store.commit(
             lead.flight(),
             Draft {

@@ -50,23 +50,19 @@ pub(super) enum Look {
 
 impl Ticket {
     /// A load that replaces whatever is there.
-    pub(super) async fn replace(&self, names: &[Arc<Generation>]) -> Run {
+    pub(super) async fn replace(&self, names: &[Arc<Generation>]) -> Box<Run> {
         let core = &self.core;
-        let lead = core.memory.load_alone(self.hash, &self.key, &self.terms(names));
-        let mut run = Run::new(core, lead, Box::default());
-        let Some(remote) = core.shared(self.tier()) else {
-            run.generations = core.standing(names, true);
+        let mut run = self.run_alone(names);
+        let Some(remote) = self.reachable() else {
             return run;
         };
-        #[cfg(feature = "redis")]
-        core.listen();
         run.origin = core.origin(remote, &self.key, names.iter().map(|generation| &generation.name));
         run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
         if let Some(claim) = self.claim(&run, Aim::Replace, Vec::new()) {
             let key = core.full_key(&self.key);
             run.flight.set_claimed(true);
             let claimed = remote.claim(&key, &claim, &mut run.budget).await;
-            run.claimed = claimed == Ok(Claimed::Granted);
+            run.claimed = (claimed == Ok(Claimed::Granted)).then(Instant::now);
         }
         run
     }
@@ -91,11 +87,6 @@ impl Ticket {
         names: &[Arc<Generation>],
     ) -> Option<Begun> {
         let core = Arc::clone(&self.core);
-        if remote.is_gone(|| core.full_key(&self.key)) {
-            // Nothing is written down for nobody to read.
-            run.generations = core.standing(names, true);
-            return None;
-        }
         let wanted = self.wanted(names);
         run.origin = core.origin(remote, &self.key, names.iter().map(|generation| &generation.name));
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
@@ -168,8 +159,7 @@ impl Ticket {
         }
         match answer {
             Ok(Claimed::Granted) => {
-                run.claimed = true;
-                run.alive = Instant::now();
+                run.claimed = Some(Instant::now());
                 return Look::Over(None);
             }
             Ok(_) => run.flight.set_claimed(false),
@@ -323,7 +313,7 @@ impl Ticket {
         if let Some(codec) = self.codec {
             terms.write(&self.core.shape_of(codec).to_le_bytes());
         }
-        for snapshot in &run.generations {
+        for snapshot in &*run.generations {
             terms.write(snapshot.generation.name.as_bytes());
             terms.write(&snapshot.nonce?.to_le_bytes());
         }

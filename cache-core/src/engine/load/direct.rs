@@ -1,8 +1,10 @@
 //! What a handle does with one entry: it looks, or says what the value is. Neither runs a function. Invariant: what is put
 //! in is newer than every load that runs, and is stored on the same terms as what the function gives.
 
+use std::sync::Arc;
+
 use super::super::read::Found;
-use super::{Run, Ticket};
+use super::Ticket;
 use crate::codec::{Content, Value};
 use crate::engine::remove::Name;
 use crate::memory::Draft;
@@ -21,13 +23,9 @@ impl Ticket {
                 return Some(content);
             }
         }
-        let remote = core.shared(self.tier())?;
-        #[cfg(feature = "redis")]
-        core.listen();
+        let remote = self.reachable()?;
         // The load is what an invalidation that comes meanwhile will fence.
-        let terms = self.terms(&names);
-        let lead = core.memory.load_alone(self.hash, &self.key, &terms);
-        let mut run = Run::new(core, lead, terms.generations);
+        let mut run = self.run_alone(&names);
         let wanted = self.wanted(&names);
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
         core.discard(remote, &self.key, &fetched, &mut run.budget).await;
@@ -59,9 +57,9 @@ impl Ticket {
         }
         // Loads that run hold something older than this, and nobody is to join them.
         self.core.memory.fence(self.hash, &self.key);
-        let run = self.replace(&self.names()).await;
-        let generations = run.generations.clone();
+        let mut run = self.replace(&self.names()).await;
+        let generations = Arc::clone(&run.generations);
         let keep = self.keeping(Content::Value(value), ttl, size, generations);
-        self.keep(run, keep).await;
+        self.keep(&mut run, keep).await;
     }
 }

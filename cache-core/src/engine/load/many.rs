@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use super::super::read::{Fetched, Wanted};
 use super::super::side_by_side::all;
 use super::ask::Look;
-use super::{Begun, Boarded, Loaded, Run, Ticket};
-use crate::codec::{Codec, Content};
+use super::{Begun, Boarded, Loaded, Run, Stale, Ticket};
 use crate::engine::Core;
 use crate::generations::{Generation, Snapshot};
 use crate::planted::{Bug, planted};
@@ -52,10 +51,10 @@ pub(crate) fn begin_all(core: &Arc<Core>, tickets: Vec<(usize, Box<Ticket>)>) ->
             continue;
         }
         let names = ticket.names();
-        match ticket.try_board(core, &names) {
+        match ticket.try_board(&names) {
             Boarded::Begun(begun) => next.push(Next::Begun(index, ticket, begun)),
             Boarded::Lead(lead) => ours.push(Led {
-                run: Box::new(Run::new(core, lead, Box::default())),
+                run: ticket.run(lead, &names),
                 index,
                 ticket,
                 names,
@@ -75,10 +74,7 @@ pub(crate) fn begin_all(core: &Arc<Core>, tickets: Vec<(usize, Box<Ticket>)>) ->
             remote.clone(),
             ours,
         )))),
-        None => next.extend(ours.into_iter().map(|mut led| {
-            led.run.generations = core.standing(&led.names, true);
-            led.take_off()
-        })),
+        None => next.extend(ours.into_iter().map(Led::take_off)),
     }
     next
 }
@@ -194,13 +190,10 @@ impl Led {
 
     /// The function is to run.
     fn take_off(self) -> Next {
-        let begun = self.ticket.take_off(*self.run);
+        let begun = self.ticket.take_off(self.run);
         Next::Begun(self.index, self.ticket, begun)
     }
 }
-
-/// An older value to serve in the place of an error.
-pub(crate) type Stale = Option<(Content, Option<Codec>)>;
 
 /// Stores what the function gave for several elements, and tells those who wait.
 pub(crate) async fn finish_all(loads: Vec<(Box<Ticket>, Box<Run>, Loaded)>, started: Instant) -> Vec<Stale> {

@@ -28,6 +28,9 @@ use crate::stats::Counters;
 
 pub(crate) use run::Run;
 use run::{Older, Reserved, Waiting};
+pub(crate) use settle::Stale;
+
+use crate::remote::Remote;
 
 /// What a call wants, once a hit is out of the question.
 pub(crate) struct Ticket {
@@ -70,12 +73,28 @@ pub(crate) enum Begun {
 }
 
 /// What one who comes to a load is to do.
-enum Boarded<'a> {
+enum Boarded {
     /// To go on with what is known.
     Begun(Begun),
     Lead(Lead),
-    Wait(Waiting<'a>),
+    Wait(Waiting),
 }
+
+/// What is to be waited for before it is known how a call goes on.
+pub(crate) enum Rest {
+    /// The shared tier, for a load that replaces what is there.
+    Replace(Names),
+    /// Somebody else's load.
+    Wait(Waiting, Names),
+    /// The shared tier, which may have the entry.
+    Ask(Asked),
+}
+
+/// What the entry of a call can be invalidated by.
+type Names = Vec<Arc<Generation>>;
+
+/// A load that asks the shared tier.
+type Asked = (Box<Run>, Names);
 
 /// What the caller's run of the function gave.
 pub(crate) enum Loaded {
@@ -161,7 +180,7 @@ impl Ticket {
     }
 
     /// What the entry can be invalidated by: its function, its namespace, its tags.
-    fn names(&self) -> Vec<Arc<Generation>> {
+    fn names(&self) -> Names {
         match self.site {
             Some(site) => self.core.generations_of_function(site, &self.key, &self.tags),
             None => self.core.generations_of(&self.key, &self.tags),
@@ -207,40 +226,89 @@ impl Ticket {
 
     /// Finds out how the call goes on. The first of several gets to run its function.
     pub(crate) async fn begin(&mut self) -> Begun {
-        let core = Arc::clone(&self.core);
+        match self.begin_at_once() {
+            Ok(begun) => begun,
+            Err(rest) => self.go_on(rest).await,
+        }
+    }
+
+    /// The same, as far as nothing has to be waited for; else what is.
+    pub(crate) fn begin_at_once(&mut self) -> Result<Begun, Rest> {
         let names = self.names();
         if self.refresh {
             self.counters.misses.fetch_add(1, Relaxed);
-            return Begun::Run(Box::new(Box::pin(self.replace(&names)).await));
+            return match self.reachable() {
+                Some(_) => Err(Rest::Replace(names)),
+                None => Ok(Begun::Run(self.run_alone(&names))),
+            };
         }
         if let Some(begun) = self.leave_in_peace() {
+            return Ok(begun);
+        }
+        let reserved = self.lead.take().and_then(|mut reserved| reserved.lead.take());
+        match reserved.map_or_else(|| self.try_board(&names), Boarded::Lead) {
+            Boarded::Begun(begun) => Ok(begun),
+            Boarded::Lead(lead) => self.lead(lead, names).map_err(Rest::Ask),
+            // Somebody else refreshes what the caller was served.
+            Boarded::Wait(_) if self.background => Ok(Begun::Nothing),
+            Boarded::Wait(waiting) => Err(Rest::Wait(waiting, names)),
+        }
+    }
+
+    /// Waits for what is to be waited for.
+    pub(crate) async fn go_on(&mut self, rest: Rest) -> Begun {
+        let asked = match rest {
+            Rest::Replace(names) => return Begun::Run(Box::pin(self.replace(&names)).await),
+            Rest::Wait(waiting, names) => match self.wait(waiting).await {
+                Ok(lead) => self.lead(lead, names),
+                Err(begun) => Ok(begun),
+            },
+            Rest::Ask(asked) => Err(asked),
+        };
+        let (mut run, names) = match asked {
+            Ok(begun) => return begun,
+            Err(asked) => asked,
+        };
+        let core = Arc::clone(&self.core);
+        if let Some(remote) = core.shared(self.tier())
+            && let Some(begun) = self.ask(remote, &mut run, &names).await
+        {
             return begun;
         }
-        let lead = match self.lead.take().and_then(|mut reserved| reserved.lead.take()) {
-            Some(lead) => lead,
-            None => match self.board(&core, &names).await {
-                Ok(lead) => lead,
-                Err(begun) => return begun,
-            },
-        };
+        self.take_off(run)
+    }
+
+    /// The shared tier, unless it is known to be gone. Nothing is written down for nobody to read.
+    fn reachable(&self) -> Option<&Remote> {
+        let core = &self.core;
+        let remote = core.shared(self.tier())?;
+        #[cfg(feature = "redis")]
+        core.listen();
+        (!remote.is_gone(|| core.full_key(&self.key))).then_some(remote)
+    }
+
+    /// Goes on with the lead of the load: to an older value, to its function, or to the shared tier.
+    fn lead(&mut self, lead: Lead, names: Names) -> Result<Begun, Asked> {
         let window = self.stale_while_revalidate();
         if !self.background
             && window > 0
             && let Some(older) = self.stale_in_memory(window)
         {
-            return self.serve_early(older, lead);
+            return Ok(self.serve_early(older, lead));
         }
-        let mut run = Run::new(&core, lead, Box::default());
-        if let Some(remote) = core.shared(self.tier()) {
-            #[cfg(feature = "redis")]
-            core.listen();
-            if let Some(begun) = self.ask(remote, &mut run, &names).await {
-                return begun;
-            }
+        let run = self.run(lead, &names);
+        if self.reachable().is_some() {
+            Err((run, names))
         } else {
-            run.generations = core.standing(&names, true);
+            Ok(self.take_off(run))
         }
-        self.take_off(run)
+    }
+
+    /// The run of one who has the lead.
+    fn run(&self, lead: Lead, names: &[Arc<Generation>]) -> Box<Run> {
+        let generations = lead.generations().map(Arc::clone);
+        let generations = generations.unwrap_or_else(|| self.core.standing(names, true));
+        Run::new(&self.core, lead, generations)
     }
 
     /// Serves an older value of memory when the function has just failed, and is left in peace for a while.
@@ -255,7 +323,7 @@ impl Ticket {
     }
 
     /// Nothing of use was found: the function is to run.
-    fn take_off(&self, run: Run) -> Begun {
+    fn take_off(&self, run: Box<Run>) -> Begun {
         // The leader in whose place this one came may have ended after all.
         if let Some(outcome) = run.flight.outcome() {
             self.core.release(&run.flight);
@@ -264,7 +332,7 @@ impl Ticket {
         if !self.background {
             self.counters.misses.fetch_add(1, Relaxed);
         }
-        Begun::Run(Box::new(run))
+        Begun::Run(run)
     }
 
     /// Serves an older value; the load goes on without its caller.
@@ -280,19 +348,14 @@ impl Ticket {
         Begun::Early(older.content)
     }
 
-    /// Takes the lead of the load, or waits for the one who has it.
-    async fn board(&self, core: &Arc<Core>, names: &[Arc<Generation>]) -> Result<Lead, Begun> {
-        let waiting = match self.try_board(core, names) {
-            Boarded::Lead(lead) => return Ok(lead),
-            Boarded::Begun(begun) => return Err(begun),
-            Boarded::Wait(waiting) => waiting,
-        };
-        let Some(waiter) = waiting.waiter.as_ref().filter(|_| !self.background) else {
+    /// Waits for the one who has the lead, or until it comes to this call.
+    async fn wait(&self, waiting: Waiting) -> Result<Lead, Begun> {
+        let Some(waiter) = &waiting.waiter else {
             return Err(Begun::Nothing);
         };
         let takes_older = self.window() > 0;
         let began = Instant::now();
-        match waiter.wait(core.config.lease, takes_older).await {
+        match waiter.wait(self.core.config.lease, takes_older).await {
             Ok(outcome) => {
                 self.counters.misses.fetch_add(1, Relaxed);
                 Err(self.follow(outcome, Some(began.elapsed())))
@@ -302,7 +365,8 @@ impl Ticket {
     }
 
     /// Takes the lead of the load, unless there is a fresh value or somebody else has the lead.
-    fn try_board<'a>(&self, core: &'a Arc<Core>, names: &[Arc<Generation>]) -> Boarded<'a> {
+    fn try_board(&self, names: &[Arc<Generation>]) -> Boarded {
+        let core = &self.core;
         let mut fresh_wanted = core.in_memory(self.tier()) && !self.background;
         let terms = self.terms(names);
         loop {
@@ -325,7 +389,7 @@ impl Ticket {
                 Admission::Joined(Joined::Lead(lead)) => return Boarded::Lead(lead),
                 Admission::Joined(Joined::Wait(waiter)) => {
                     return Boarded::Wait(Waiting {
-                        core,
+                        core: Arc::clone(core),
                         waiter: Some(waiter),
                     });
                 }
@@ -355,10 +419,14 @@ impl Ticket {
 
     /// A run that nobody shares.
     pub(crate) fn alone(&self) -> Box<Run> {
-        let names = self.names();
-        let terms = self.terms(&names);
-        let lead = self.core.memory.load_alone(self.hash, &self.key, &terms);
-        Box::new(Run::new(&self.core, lead, terms.generations))
+        self.run_alone(&self.names())
+    }
+
+    fn run_alone(&self, names: &[Arc<Generation>]) -> Box<Run> {
+        let terms = self.terms(names);
+        let key = Arc::clone(&self.key);
+        let lead = self.core.memory.load_alone(self.hash, key, &terms);
+        self.run(lead, names)
     }
 
     /// Whether an entry in memory can be invalidated by all that this call's function can be invalidated by.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::Core;
+use super::settle::Left;
 use crate::codec::Content;
 use crate::flight::{Flight, Lead, Outcome, Waiter};
 use crate::generations::Snapshot;
@@ -26,13 +27,11 @@ pub(crate) struct Run {
     pub(super) token: u64,
     pub(super) budget: Budget,
     /// What the load depends on, as it stood before the function began.
-    pub(super) generations: Box<[Snapshot]>,
+    pub(super) generations: Arc<[Snapshot]>,
     /// Which servers it asked for that; nothing when none was known.
     pub(super) origin: u64,
-    /// Whether the key is held for this load in the shared tier.
-    pub(super) claimed: bool,
-    /// When it was last said there that this load is alive.
-    pub(super) alive: Instant,
+    /// When it was last said in the shared tier that this load is alive, while the key is held for it there.
+    pub(super) claimed: Option<Instant>,
     /// An older value that was in the shared tier.
     pub(super) stale: Option<Draft>,
     /// Set while the user's closures look at the value: a panic in them is one of the function.
@@ -40,8 +39,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(core: &Arc<Core>, lead: Lead, generations: Box<[Snapshot]>) -> Self {
-        Self {
+    pub(super) fn new(core: &Arc<Core>, lead: Lead, generations: Arc<[Snapshot]>) -> Box<Self> {
+        Box::new(Self {
             core: Arc::clone(core),
             flight: Arc::clone(lead.flight()),
             token: lead.token(),
@@ -50,11 +49,10 @@ impl Run {
             budget: core.budget(),
             generations,
             origin: 0,
-            claimed: false,
-            alive: Instant::now(),
+            claimed: None,
             stale: None,
             judged: false,
-        }
+        })
     }
 
     /// Polls the caller's function.
@@ -87,8 +85,9 @@ impl Run {
 
     /// Keeps the claim, if it is time for that.
     fn stay_alive(&mut self) {
-        if self.claimed && self.alive.elapsed() >= self.core.config.lease / 3 {
-            self.alive = Instant::now();
+        let third = self.core.config.lease / 3;
+        if let Some(alive) = self.claimed.as_mut().filter(|alive| alive.elapsed() >= third) {
+            *alive = Instant::now();
             self.core
                 .about_claim(&self.flight, |core, remote, key, token| async move {
                     let lease = core.config.lease;
@@ -129,9 +128,22 @@ impl Run {
         self.flight.offer(older.content.clone(), older.until);
     }
 
+    /// The end of a load of which nothing is stored: with an older value, if there is one, and the claim to be given back.
+    pub(super) fn settled(
+        &self,
+        stale: Option<Content>,
+        throttle: Duration,
+    ) -> Result<Option<Content>, Left> {
+        if self.claimed.is_some() {
+            Err(Left::Release(stale, throttle))
+        } else {
+            Ok(stale)
+        }
+    }
+
     /// Gives the claim back.
     pub(super) async fn release(&mut self, end: End) {
-        if !self.claimed || !self.spoke {
+        if self.claimed.is_none() || !self.spoke {
             return;
         }
         if let Some(remote) = &self.core.remote {
@@ -149,7 +161,7 @@ impl Run {
 
     /// The token does not stand in the shared tier any more.
     pub(super) fn unclaim(&mut self) {
-        self.claimed = false;
+        self.claimed = None;
         if self.flight.token() == self.token {
             self.flight.set_claimed(false);
         }
@@ -195,12 +207,12 @@ impl Older {
 }
 
 /// One who waits; the last one to leave a flight that nobody leads forgets it.
-pub(super) struct Waiting<'a> {
-    pub(super) core: &'a Arc<Core>,
+pub(crate) struct Waiting {
+    pub(super) core: Arc<Core>,
     pub(super) waiter: Option<Waiter>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
             let flight = Arc::clone(waiter.flight());

@@ -23,21 +23,75 @@ use crate::planted::{Bug, planted};
 use crate::remote::guard::End;
 use crate::remote::{News, Remote};
 
+/// What became of a value in the shared tier.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// It may not have arrived, or was not sent.
+    Nothing,
+    Stored,
+    /// The key was deleted or taken over by a newer load meanwhile.
+    Refused,
+}
+
+/// An older value to serve in the place of an error.
+pub(crate) type Stale = Option<(Content, Option<Codec>)>;
+
+/// What is to be waited for before the result of a load is settled.
+pub(crate) enum Left {
+    /// A value is to be stored in the shared tier.
+    Keep(Keep),
+    /// What is stored is not what the function gives now.
+    Invalidate,
+    /// The claim is to be given back. The caller is served an older value, if there is one.
+    Release(Option<Content>, Duration),
+}
+
 impl Ticket {
     /// Stores what the function gave and tells those who wait. Gives a stale value to serve instead of an error.
     pub(crate) async fn finish(
         self: Box<Self>,
-        run: Box<Run>,
+        mut run: Box<Run>,
         loaded: Loaded,
         started: Instant,
-    ) -> Option<(Content, Option<Codec>)> {
-        let stale = self.settle(*run, loaded, started).await?;
-        Some((stale, self.codec))
+    ) -> Stale {
+        match self.finish_at_once(&mut run, loaded, started) {
+            Ok(stale) => stale,
+            Err(left) => self.finish_later(run, left).await,
+        }
     }
 
-    async fn settle(&self, mut run: Run, loaded: Loaded, started: Instant) -> Option<Content> {
+    /// The same, as far as nothing has to be waited for; else what is left to do.
+    pub(crate) fn finish_at_once(
+        &self,
+        run: &mut Run,
+        loaded: Loaded,
+        started: Instant,
+    ) -> Result<Stale, Left> {
+        let stale = self.settle(run, loaded, started.elapsed())?;
+        Ok(stale.map(|content| (content, self.codec)))
+    }
+
+    /// Does what is left.
+    pub(crate) async fn finish_later(self: Box<Self>, mut run: Box<Run>, left: Left) -> Stale {
+        match left {
+            Left::Keep(keep) => self.keep(&mut run, keep).await,
+            Left::Invalidate => {
+                let mut budget = self.core.budget();
+                self.core
+                    .invalidate(Name::Key(self.key.to_string()), &mut budget)
+                    .await;
+                run.unclaim();
+            }
+            Left::Release(stale, throttle) => {
+                run.release(End::Failed { throttle }).await;
+                return stale.map(|content| (content, self.codec));
+            }
+        }
+        None
+    }
+
+    fn settle(&self, run: &mut Run, loaded: Loaded, took: Duration) -> Result<Option<Content>, Left> {
         let counters = &self.counters;
-        let took = started.elapsed();
         counters.loaded(took);
         let outcome = match &loaded {
             Loaded::Value { .. } => "loaded",
@@ -48,7 +102,8 @@ impl Ticket {
         let (content, ttl, size) = match loaded {
             Loaded::Failed(shared) => {
                 counters.errors.fetch_add(1, Relaxed);
-                return self.fall_back(run, shared).await;
+                let (stale, throttle) = self.fall_back(run, shared);
+                return run.settled(stale, throttle);
             }
             Loaded::Absent => {
                 let ttl = self.site.and_then(|site| site.none_ttl).unwrap_or(0);
@@ -68,28 +123,26 @@ impl Ticket {
         let open = run.lead.as_ref().is_some_and(Lead::is_open);
         if ttl == 0 || !open {
             run.end(Outcome::Loaded(content));
-            if self.refresh && open {
-                // What is there is not what the function gives now.
-                let mut budget = self.core.budget();
-                self.core
-                    .invalidate(Name::Key(self.key.to_string()), &mut budget)
-                    .await;
-                run.unclaim();
-            } else if open {
+            return match (open, self.refresh) {
+                (true, true) => Err(Left::Invalidate),
                 // Those who wait in other processes need not wait for one another.
-                let throttle = Duration::ZERO;
-                run.release(End::Failed { throttle }).await;
-            }
-            return None;
+                (true, false) => run.settled(None, Duration::ZERO),
+                (false, _) => Ok(None),
+            };
         }
         let generations = if planted(Bug::GenerationAfterLoad) {
             self.core.standing(&self.names(), false)
         } else {
-            run.generations.clone()
+            Arc::clone(&run.generations)
         };
-        let keep = self.keeping(content, ttl, size, generations);
-        self.keep(run, keep).await;
-        None
+        let mut keep = self.keeping(content, ttl, size, generations);
+        if run.claimed.is_some() {
+            return Err(Left::Keep(keep));
+        }
+        if let Some(born) = self.tell(run, &mut keep) {
+            self.keep_here(run, &keep, born, There::Nothing);
+        }
+        Ok(None)
     }
 
     /// A value to be stored on this function's terms.
@@ -98,7 +151,7 @@ impl Ticket {
         content: Content,
         ttl: u64,
         size: usize,
-        generations: Box<[Snapshot]>,
+        generations: Arc<[Snapshot]>,
     ) -> Keep {
         Keep {
             content,
@@ -115,71 +168,89 @@ impl Ticket {
     }
 
     /// Stores a value: in the shared tier first, and in memory only if it was not refused there.
-    pub(super) async fn keep(&self, mut run: Run, mut keep: Keep) {
-        let core = &self.core;
-        let remote = core.shared(keep.tier);
+    pub(super) async fn keep(&self, run: &mut Run, mut keep: Keep) {
+        let Some(born) = self.tell(run, &mut keep) else {
+            return;
+        };
+        let there = match self.core.shared(keep.tier) {
+            Some(remote) if run.claimed.is_some() => self.keep_there(remote, run, &mut keep).await,
+            _ => There::Nothing,
+        };
+        self.keep_here(run, &keep, born, there);
+        let throttle = Duration::ZERO;
+        run.release(End::Failed { throttle }).await;
+    }
+
+    /// Tells those who wait, and gives when the value was loaded; nothing when somebody else has told them before.
+    fn tell(&self, run: &mut Run, keep: &mut Keep) -> Option<u64> {
         let born = clock::now();
         self.date(&keep.content, born, keep.ttl);
         run.tell(Outcome::Loaded(keep.content.clone()));
         if !run.spoke {
-            return self.date(&keep.content, born, 0);
+            self.date(&keep.content, born, 0);
+            return None;
         }
-        self.encode(remote.filter(|_| run.claimed), &mut keep);
+        let remote = self.core.shared(keep.tier);
+        self.encode(remote.filter(|_| run.claimed.is_some()), keep);
+        Some(born)
+    }
+
+    /// Stores a value in the shared tier, if all it depends on is as it was.
+    async fn keep_there(&self, remote: &Remote, run: &mut Run, keep: &mut Keep) -> There {
+        let core = &self.core;
         let payload = keep.encoded.take();
         let fits = payload
             .as_ref()
             .map_or(matches!(keep.content, Content::Absent), |bytes| {
                 bytes.len() <= core.config.max_value_bytes
             });
-        let mut may_hold = true;
-        let mut is_held = false;
-        if let Some(remote) = remote {
-            let stored = if run.claimed && fits && run.stands() {
-                core.stored(&self.key, &keep, remote, run.token, payload)
-                    .filter(|stored| run.began_with(stored.origin))
-            } else {
-                None
-            };
-            let mut written = false;
-            if let Some(stored) = stored {
-                let bytes = stored.write(&self.key, core.config.compression_threshold);
-                let length = bytes.len() as u64;
-                let full = core.full_key(&self.key);
-                let life = Duration::from_millis(keep.ttl + keep.stale);
-                let (token, news) = (run.token, News::loaded(&self.key));
-                match remote
-                    .commit(&full, token, bytes, life, &news, &mut run.budget)
-                    .await
-                {
-                    Ok(true) => {
-                        run.unclaim();
-                        written = true;
-                        is_held = true;
-                        self.counters.bytes.fetch_add(length, Relaxed);
-                    }
-                    // The key was deleted or taken over by a newer load meanwhile.
-                    Ok(false) => {
-                        run.unclaim();
-                        may_hold = false;
-                    }
-                    // It may still arrive, if the claim then stands.
-                    Err(_) => {}
-                }
-            }
-            if self.refresh && may_hold && !written {
-                // What is there is older.
-                core.invalidate_later(Name::Key(self.key.to_string()));
-            }
+        if !fits || !run.stands() {
+            return There::Nothing;
         }
-        if may_hold && core.in_memory(keep.tier) {
-            let committed = self.commit(&run, core.draft(&keep, born, &self.counters));
+        let stored = core
+            .stored(&self.key, keep, remote, run.token, payload)
+            .filter(|stored| run.began_with(stored.origin));
+        let Some(stored) = stored else {
+            return There::Nothing;
+        };
+        let bytes = stored.write(&self.key, core.config.compression_threshold);
+        let length = bytes.len() as u64;
+        let full = core.full_key(&self.key);
+        let life = Duration::from_millis(keep.ttl + keep.stale);
+        let (token, news) = (run.token, News::loaded(&self.key));
+        let told = remote
+            .commit(&full, token, bytes, life, &news, &mut run.budget)
+            .await;
+        match told {
+            Ok(true) => {
+                run.unclaim();
+                self.counters.bytes.fetch_add(length, Relaxed);
+                There::Stored
+            }
+            Ok(false) => {
+                run.unclaim();
+                There::Refused
+            }
+            // It may still arrive, if the claim then stands.
+            Err(_) => There::Nothing,
+        }
+    }
+
+    /// Stores a value in memory, given what became of it in the shared tier.
+    fn keep_here(&self, run: &mut Run, keep: &Keep, born: u64, there: There) {
+        let core = &self.core;
+        if self.refresh && there == There::Nothing && core.shared(keep.tier).is_some() {
+            // What is there is older.
+            core.invalidate_later(Name::Key(self.key.to_string()));
+        }
+        let mut is_held = there == There::Stored;
+        if there != There::Refused && core.in_memory(keep.tier) {
+            let committed = self.commit(run, core.draft(keep, born, &self.counters));
             is_held |= committed == Committed::Stored;
         }
         if !is_held {
             self.date(&keep.content, born, 0);
         }
-        let throttle = Duration::ZERO;
-        run.release(End::Failed { throttle }).await;
     }
 
     /// Tells a value that was loaded just now how long it is fresh; 0 for one that was refused, which nobody may keep.
@@ -210,12 +281,17 @@ impl Ticket {
         }
     }
 
-    /// The function failed: what is stale is served if that was asked for, else all get the error.
-    async fn fall_back(&self, mut run: Run, shared: Option<Arc<dyn Any + Send + Sync>>) -> Option<Content> {
-        let window = self.stale_if_error;
+    /// The function failed: what is stale is served if that was asked for, else all get the error. Gives what is served, and for
+    /// how long the function is left in peace.
+    fn fall_back(
+        &self,
+        run: &mut Run,
+        shared: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> (Option<Content>, Duration) {
         let peace = self.core.config.stale_throttle;
         let until = clock::now() + millis(peace);
-        let stale = self.stale_to_serve(&run, window).map(|older| older.content);
+        let stale = self.stale_to_serve(run, self.stale_if_error);
+        let stale = stale.map(|older| older.content);
         let throttle = if stale.is_some() || self.background {
             // Until then the function is not tried again, here or elsewhere.
             self.core.memory.retry_later(self.hash, &self.key, until);
@@ -229,8 +305,7 @@ impl Ticket {
         } else {
             run.end(shared.map_or(Outcome::FailedAlone, Outcome::Failed));
         }
-        run.release(End::Failed { throttle }).await;
-        stale
+        (stale, throttle)
     }
 
     /// An older value that may be served for `window` milliseconds past its TTL, wherever it is.
