@@ -12,6 +12,8 @@
 //! compression `u32` · length of the key `u32` · number of generations `u16` · the key · for each generation: length of its
 //! name `u16`, the name, its nonce `u64` · the payload.
 
+use std::borrow::Cow;
+
 const MAGIC: [u8; 2] = [0xCA, 0xC1];
 const VERSION: u8 = 2;
 const COMPRESSED: u8 = 1;
@@ -36,7 +38,7 @@ const FAILED: u8 = 2;
 
 /// An entry, ready to be written or just read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
+pub(crate) struct Stored<'a> {
     /// The `version` of the function that loaded it; 0 when it has none.
     pub(crate) version: u32,
     /// How the value is encoded: [`JSON`] or [`RESPONSE`].
@@ -56,9 +58,9 @@ pub(crate) struct Stored {
     /// The run of the server that it was stored in; 0 when it is not known.
     pub(crate) origin: u64,
     /// The generations it was loaded under, by name.
-    pub(crate) generations: Vec<(String, u64)>,
+    pub(crate) generations: Vec<(Cow<'a, str>, u64)>,
     /// The encoded value; nothing for a stored `None`.
-    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) payload: Option<Cow<'a, [u8]>>,
 }
 
 /// Why bytes are no entry for this key.
@@ -88,7 +90,7 @@ impl std::fmt::Display for Unreadable {
     }
 }
 
-impl Stored {
+impl<'a> Stored<'a> {
     /// The bytes to store. `threshold` is the payload size in bytes from which on it is compressed, 0 for never.
     pub(crate) fn write(&self, key: &str, threshold: usize) -> Vec<u8> {
         let payload = self.payload.as_deref().unwrap_or_default();
@@ -129,8 +131,8 @@ impl Stored {
     }
 
     /// Reads what was stored under `key`. `limit` bounds the payload in bytes.
-    pub(crate) fn read(mut bytes: Vec<u8>, key: &str, limit: usize) -> Result<Self, Unreadable> {
-        let mut reader = Reader(&bytes);
+    pub(crate) fn read(bytes: &'a [u8], key: &str, limit: usize) -> Result<Self, Unreadable> {
+        let mut reader = Reader(bytes);
         if reader.take(2)? != MAGIC {
             return Err(Unreadable::Foreign);
         }
@@ -158,16 +160,16 @@ impl Stored {
         if reader.take(key_length)? != key.as_bytes() {
             return Err(Unreadable::OtherKey);
         }
-        let mut generations = Vec::new();
+        // The number is not to be believed before the names are seen.
+        let mut generations = Vec::with_capacity(usize::from(count).min(4));
         for _ in 0..count {
             let name_length = usize::from(reader.u16()?);
-            let name =
-                String::from_utf8(reader.take(name_length)?.to_vec()).map_err(|_| Unreadable::Foreign)?;
-            generations.push((name, reader.u64()?));
+            let name = std::str::from_utf8(reader.take(name_length)?).map_err(|_| Unreadable::Foreign)?;
+            generations.push((Cow::Borrowed(name), reader.u64()?));
         }
-        let body = reader.0.len();
+        let body = reader.0;
         let payload = if flags & ABSENT != 0 {
-            if flags & COMPRESSED != 0 || length != 0 || body != 0 {
+            if flags & COMPRESSED != 0 || length != 0 || !body.is_empty() {
                 return Err(Unreadable::Foreign);
             }
             None
@@ -175,12 +177,9 @@ impl Stored {
             if length > limit {
                 return Err(Unreadable::Compression);
             }
-            Some(decompress(reader.0, length)?)
-        } else if body == length {
-            // The reply's own buffer becomes the payload.
-            let start = bytes.len() - body;
-            bytes.drain(..start);
-            Some(bytes)
+            Some(Cow::Owned(decompress(body, length)?))
+        } else if body.len() == length {
+            Some(Cow::Borrowed(body))
         } else {
             return Err(Unreadable::Foreign);
         };
@@ -292,7 +291,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn stored(payload: Option<Vec<u8>>) -> Stored {
+    fn stored(payload: Option<Vec<u8>>) -> Stored<'static> {
         Stored {
             version: 3,
             codec: JSON,
@@ -304,19 +303,16 @@ mod tests {
             shape: 0x5678,
             origin: 0x9a,
             generations: vec![("tag:a".into(), 42)],
-            payload,
+            payload: payload.map(Cow::Owned),
         }
     }
 
     #[test]
     fn an_entry_is_served_to_the_key_it_was_written_for_alone() {
         let bytes = stored(Some(b"1".to_vec())).write("lead:1", 0);
+        assert_eq!(Stored::read(&bytes, "lead:2", 100), Err(Unreadable::OtherKey));
         assert_eq!(
-            Stored::read(bytes.clone(), "lead:2", 100),
-            Err(Unreadable::OtherKey)
-        );
-        assert_eq!(
-            Stored::read(bytes, "lead:1", 100),
+            Stored::read(&bytes, "lead:1", 100),
             Ok(stored(Some(b"1".to_vec())))
         );
     }
@@ -337,35 +333,35 @@ mod tests {
         let first = "cac10100010300000007000000000000000900000000000000\
                      020000000100000001006b05007461673a612a000000000000007b7d";
         let first = hex::decode(first).unwrap();
-        assert_eq!(Stored::read(first, "k", 100), Err(Unreadable::Version(1)));
+        assert_eq!(Stored::read(&first, "k", 100), Err(Unreadable::Version(1)));
     }
 
     #[test]
     fn s2_a_lease_without_an_entry_is_no_fault() {
         let mut bytes = empty_head().to_vec();
         bytes.extend_from_slice(&[7; HEAD - BEFORE_TOKEN]);
-        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Leased));
+        assert_eq!(Stored::read(&bytes, "k", 100), Err(Unreadable::Leased));
     }
 
     #[test]
     fn f3_an_entry_that_is_absent_and_has_a_value_is_none() {
         let mut bytes = stored(Some(b"1".to_vec())).write("k", 0);
         bytes[3] |= ABSENT;
-        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Foreign));
+        assert_eq!(Stored::read(&bytes, "k", 100), Err(Unreadable::Foreign));
     }
 
     #[test]
     fn f1_an_entry_of_an_unknown_codec_is_none() {
         let mut bytes = stored(Some(b"1".to_vec())).write("k", 0);
         bytes[4] = RESPONSE + 1;
-        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Foreign));
+        assert_eq!(Stored::read(&bytes, "k", 100), Err(Unreadable::Foreign));
     }
 
     #[test]
     fn f3_an_entry_longer_than_it_says_is_none() {
         let mut bytes = stored(Some(b"1".to_vec())).write("k", 0);
         bytes.push(b' ');
-        assert_eq!(Stored::read(bytes, "k", 100), Err(Unreadable::Foreign));
+        assert_eq!(Stored::read(&bytes, "k", 100), Err(Unreadable::Foreign));
     }
 
     #[cfg(feature = "compression")]
@@ -381,7 +377,7 @@ mod tests {
             retry_at: 99,
             ..stored(None)
         };
-        assert_eq!(Stored::read(entry.write("k", 0), "k", 100), Ok(entry));
+        assert_eq!(Stored::read(&entry.write("k", 0), "k", 100), Ok(entry));
     }
 
     #[cfg(feature = "compression")]
@@ -389,12 +385,12 @@ mod tests {
     fn f2_a_body_that_claims_more_than_the_limit_is_refused() {
         let mut bytes = stored(Some(vec![b'a'; 5000])).write("k", 1024);
         assert!(bytes.len() < 250);
+        assert_eq!(Stored::read(&bytes, "k", 4999), Err(Unreadable::Compression));
+        bytes[74..78].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(
-            Stored::read(bytes.clone(), "k", 4999),
+            Stored::read(&bytes, "k", usize::MAX),
             Err(Unreadable::Compression)
         );
-        bytes[74..78].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(Stored::read(bytes, "k", usize::MAX), Err(Unreadable::Compression));
     }
 
     proptest! {
@@ -402,7 +398,8 @@ mod tests {
         fn what_was_written_is_read(payload in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..3000)),
                                     key in ".{0,40}", threshold in 0usize..2000) {
             let entry = stored(payload);
-            prop_assert_eq!(Stored::read(entry.write(&key, threshold), &key, 10_000), Ok(entry));
+            let bytes = entry.write(&key, threshold);
+            prop_assert_eq!(Stored::read(&bytes, &key, 10_000), Ok(entry));
         }
 
         #[test]
@@ -413,7 +410,7 @@ mod tests {
                 bytes[3] &= 7;
                 bytes[4] = 1;
             }
-            let _ = Stored::read(bytes, "k", 1000);
+            let _ = Stored::read(&bytes, "k", 1000);
         }
     }
 }

@@ -39,6 +39,18 @@ struct Known {
     learnt: u64,
 }
 
+impl Known {
+    /// Whether it was asked for less than `age` milliseconds ago.
+    fn is_recent(&self, age: u64) -> bool {
+        self.asked != 0 && clock::now().saturating_sub(self.asked) < age
+    }
+
+    /// Whether that was so, of these runs of the servers.
+    fn is_good(&self, age: u64, runs: u64) -> bool {
+        self.runs == runs && self.is_recent(age)
+    }
+}
+
 /// What an answer of the shared tier must find unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Before {
@@ -66,19 +78,27 @@ impl Generation {
     /// How it stands, with the nonce if that was asked for less than `age` milliseconds ago.
     pub(crate) fn snapshot(self: &Arc<Self>, age: u64) -> Snapshot {
         let known = self.known();
-        let recent = known.asked != 0 && clock::now().saturating_sub(known.asked) < age;
         Snapshot {
             generation: Arc::clone(self),
             version: self.version(),
-            nonce: known.nonce.filter(|_| recent),
+            nonce: known.nonce.filter(|_| known.is_recent(age)),
+        }
+    }
+
+    /// The same, with the nonce if that is [`known`](Self::is_known) as well as that.
+    pub(crate) fn snapshot_of(self: &Arc<Self>, age: u64, runs: u64) -> Snapshot {
+        let known = self.known();
+        Snapshot {
+            generation: Arc::clone(self),
+            version: self.version(),
+            nonce: known.nonce.filter(|_| known.is_good(age, runs)),
         }
     }
 
     /// Whether the nonce is known and was asked for less than `age` milliseconds ago, of the servers that run now.
     pub(crate) fn is_known(&self, age: u64, runs: u64) -> bool {
         let known = self.known();
-        let recent = known.asked != 0 && clock::now().saturating_sub(known.asked) < age;
-        known.nonce.is_some() && known.runs == runs && recent
+        known.nonce.is_some() && known.is_good(age, runs)
     }
 
     /// How things stand before the shared tier is asked, while these servers run.

@@ -23,6 +23,7 @@ mod standing;
 pub(crate) mod watch;
 
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -228,21 +229,21 @@ impl Core {
 
     /// What the shared tier is to hold of a value. Nothing where a generation is not known there: the value could not be
     /// invalidated.
-    pub(crate) fn stored(
+    pub(crate) fn stored<'a>(
         &self,
         key: &str,
-        keep: &Keep,
+        keep: &'a Keep,
         remote: &Remote,
         token: u64,
         payload: Option<Vec<u8>>,
-    ) -> Option<Stored> {
+    ) -> Option<Stored<'a>> {
         let now = remote.now(|| self.full_key(key));
-        let generations: Vec<(String, u64)> = keep
+        let generations: Vec<(Cow<'_, str>, u64)> = keep
             .generations
             .iter()
-            .map(|snapshot| Some((snapshot.generation.name.to_string(), snapshot.nonce?)))
+            .map(|snapshot| Some((Cow::Borrowed(&*snapshot.generation.name), snapshot.nonce?)))
             .collect::<Option<_>>()?;
-        let names = generations.iter().map(|(name, _)| name.as_str());
+        let names = generations.iter().map(|(name, _)| name);
         Some(Stored {
             version: keep.version,
             codec: keep.codec,
@@ -254,7 +255,7 @@ impl Core {
             shape: keep.shape,
             origin: self.origin(remote, key, names),
             generations,
-            payload,
+            payload: payload.map(Cow::Owned),
         })
     }
 

@@ -2,6 +2,7 @@
 //! function. Invariant: nothing is taken for fresh whose generations were not held against those of the shared tier, or that
 //! another server has stored.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -39,6 +40,16 @@ impl Fetched {
         seen: Vec::new(),
         unreadable: false,
     };
+}
+
+/// Why bytes are no entry.
+enum Useless {
+    /// Not for this reader.
+    Here,
+    /// Not for anybody.
+    ToAll,
+    /// Not before the shared tier was asked for these.
+    Unknown(Vec<Arc<Generation>>),
 }
 
 /// Under what terms an entry of the shared tier is of use.
@@ -95,47 +106,63 @@ impl Core {
         &self,
         remote: &Remote,
         key: &str,
-        bytes: Vec<u8>,
+        mut bytes: Vec<u8>,
         wanted: &Wanted<'_>,
         budget: &mut Budget,
     ) -> Fetched {
-        let mut fetched = Fetched {
-            seen: entry::head(&bytes).to_vec(),
-            ..Fetched::NOTHING
+        let mut found = self.read(remote, key, &bytes, wanted, wanted.asked);
+        if let Err(Useless::Unknown(generations)) = &found {
+            // On its own, so that others have no room to make for it.
+            let standing = Box::pin(self.snapshots(Some(remote), generations, budget)).await;
+            found = self.read(remote, key, &bytes, wanted, &standing);
+        }
+        let (found, unreadable) = match found {
+            Ok(found) => (found, false),
+            Err(useless) => (Found::Nothing, matches!(useless, Useless::ToAll)),
         };
-        let length = bytes.len();
+        bytes.truncate(entry::head(&bytes).len());
+        Fetched {
+            found,
+            seen: bytes,
+            unreadable,
+        }
+    }
+
+    /// The same, given how generations stand that the shared tier was asked for.
+    fn read(
+        &self,
+        remote: &Remote,
+        key: &str,
+        bytes: &[u8],
+        wanted: &Wanted<'_>,
+        asked: &[Snapshot],
+    ) -> Result<Found, Useless> {
         let counters = wanted.counters;
         let namespace = || key.split(':').next();
         let stored = match Stored::read(bytes, key, self.config.max_value_bytes) {
             Ok(stored) => stored,
-            Err(Unreadable::Leased) => return fetched,
+            Err(Unreadable::Leased) => return Err(Useless::Here),
             Err(reason) => {
                 counters.errors.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(%reason, namespace = namespace(), "an entry cannot be read; it counts as a miss");
-                fetched.unreadable = true;
-                return fetched;
+                return Err(Useless::ToAll);
             }
         };
-        // Both clocks are read at once: what follows may take a while.
+        // Both clocks are read at once.
         let (now, local) = (remote.now(|| self.full_key(key)), clock::now());
         if stored.serve_until <= now || wanted.version.is_some_and(|version| version != stored.version) {
-            return fetched;
+            return Err(Useless::Here);
         }
         // A server that was started again or has taken another's place may have lost an invalidation.
-        let names = stored.generations.iter().map(|(name, _)| name.as_str());
+        let names = stored.generations.iter().map(|(name, _)| name);
         if stored.origin != self.origin(remote, key, names) {
-            return fetched;
+            return Err(Useless::Here);
         }
         let has = |name: &str| stored.generations.iter().any(|(other, _)| other == name);
         if !is_meant_for(has, wanted.names) {
-            return fetched;
+            return Err(Useless::Here);
         }
-        let Some(generations) = self
-            .snapshots_of(remote, &stored.generations, wanted, budget)
-            .await
-        else {
-            return fetched;
-        };
+        let generations = self.snapshots_of(remote, &stored.generations, wanted, asked)?;
         if let Some(codec) = wanted.codec
             && stored.payload.is_some()
             && (stored.codec != codec.format || (stored.shape != 0 && stored.shape != self.shape_of(codec)))
@@ -145,14 +172,14 @@ impl Core {
                 namespace = namespace(),
                 "an entry was written from a type of another shape or by another codec; it counts as a miss"
             );
-            return fetched;
+            return Err(Useless::Here);
         }
-        let size = stored.payload.as_ref().map_or(0, Vec::len);
+        let size = stored.payload.as_ref().map_or(0, |payload| payload.len());
         let times = stored.born..stored.fresh_until;
         let content = match (stored.payload, wanted.codec) {
             (None, _) => Content::Absent,
             (Some(bytes), None) => Content::Encoded(Arc::new(Encoded {
-                bytes,
+                bytes: bytes.into_owned(),
                 decoded: std::sync::OnceLock::new(),
             })),
             (Some(payload), Some(codec)) => match (codec.decode)(&payload) {
@@ -168,12 +195,12 @@ impl Core {
                         "an entry does not decode; it counts as a miss"
                     );
                     // What is of another type only may be what somebody else asks for.
-                    fetched.unreadable = codec.sole || !codec::is_well_formed(&payload);
-                    return fetched;
+                    let to_all = codec.sole || !codec::is_well_formed(&payload);
+                    return Err(if to_all { Useless::ToAll } else { Useless::Here });
                 }
             },
         };
-        counters.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let here = |time: u64| local.saturating_add(time).saturating_sub(now);
         let fresh_for = stored.fresh_until.saturating_sub(now);
         let draft = Draft {
@@ -194,48 +221,45 @@ impl Core {
             read: true,
             owner: Arc::clone(counters),
         };
-        fetched.found = if fresh_for == 0 {
+        Ok(if fresh_for == 0 {
             Found::Stale(draft)
         } else {
             Found::Fresh(draft)
-        };
-        fetched
+        })
     }
 
     /// The snapshots that an entry was stored with, if all of them still stand.
-    async fn snapshots_of(
+    fn snapshots_of(
         &self,
         remote: &Remote,
-        stored: &[(String, u64)],
+        stored: &[(Cow<'_, str>, u64)],
         wanted: &Wanted<'_>,
-        budget: &mut Budget,
-    ) -> Option<Arc<[Snapshot]>> {
-        let asked: Option<Arc<[Snapshot]>> = stored
-            .iter()
-            .map(|(name, _)| {
-                let mut asked = wanted.asked.iter();
-                asked.find(|snapshot| *snapshot.generation.name == **name)
-            })
-            .map(Option::<&Snapshot>::cloned)
-            .collect();
-        let current = if let Some(asked) = asked {
+        asked: &[Snapshot],
+    ) -> Result<Arc<[Snapshot]>, Useless> {
+        let is_asked = |(name, _): &(Cow<'_, str>, u64)| {
+            let mut asked = asked.iter();
             asked
-        } else {
-            let generations: Vec<Arc<Generation>> = stored
-                .iter()
-                .map(|(name, _)| {
-                    let mut known = wanted.names.iter();
-                    let known = known.find(|generation| *generation.name == **name);
-                    known.map_or_else(|| self.generations.of(name), Arc::clone)
-                })
-                .collect();
-            self.snapshots(Some(remote), &generations, budget).await
+                .find(|snapshot| *snapshot.generation.name == **name)
+                .cloned()
         };
-        let stand = current
-            .iter()
-            .zip(stored)
-            .all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
-        stand.then_some(current)
+        let current = match stored.iter().map(is_asked).collect::<Option<_>>() {
+            Some(asked) => asked,
+            None => {
+                let generations: Vec<Arc<Generation>> = stored
+                    .iter()
+                    .map(|(name, _)| {
+                        let mut known = wanted.names.iter();
+                        let known = known.find(|generation| *generation.name == **name);
+                        known.map_or_else(|| self.generations.of(name), Arc::clone)
+                    })
+                    .collect();
+                self.standing_known(remote, &generations)
+                    .ok_or(Useless::Unknown(generations))?
+            }
+        };
+        let mut pairs = current.iter().zip(stored);
+        let stand = pairs.all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
+        stand.then_some(current).ok_or(Useless::Here)
     }
 
     /// Removes bytes that cannot be read, unless something else has taken their place.

@@ -38,6 +38,23 @@ impl Core {
             .collect()
     }
 
+    /// How some generations stand, unless the shared tier has to be asked for the nonce of one of them.
+    pub(super) fn standing_known(
+        &self,
+        remote: &Remote,
+        generations: &[Arc<Generation>],
+    ) -> Option<Arc<[Snapshot]>> {
+        let (age, runs) = (self.nonce_age(remote), remote.runs());
+        let standing: Arc<[Snapshot]> = generations
+            .iter()
+            .map(|generation| generation.snapshot_of(age, runs))
+            .collect();
+        let is_known = |snapshot: &Snapshot| {
+            snapshot.nonce.is_some() && !self.pending.covers_generation(&snapshot.generation.name)
+        };
+        standing.iter().all(is_known).then_some(standing)
+    }
+
     /// What the shared tier is asked, and how things stood before.
     pub(super) fn questions(
         &self,

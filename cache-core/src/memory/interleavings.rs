@@ -153,7 +153,8 @@ fn g1_g2_a_load_under_way_does_not_outlive_an_invalidation() {
             store.front(b"arguments", 0, |entry, _| value(&entry.content)),
             Some(1)
         );
-        if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, &KEY.into(), false, &Terms::default())
+        if let Admission::Joined(Joined::Wait(waiter)) =
+            store.admit(hash, &KEY.into(), false, &Terms::default())
             && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE, false))
         {
             assert_eq!(value(&content), 2);
@@ -182,7 +183,9 @@ fn g4_what_was_loaded_under_a_generation_ends_with_it() {
                     generations: snapshots.clone(),
                     token: 0,
                 };
-                if let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, &KEY.into(), true, &terms) {
+                if let Admission::Joined(Joined::Lead(mut lead)) =
+                    store.admit(hash, &KEY.into(), true, &terms)
+                {
                     let flight = Arc::clone(lead.flight());
                     let version = source.load(Ordering::SeqCst);
                     lead.end(Outcome::Loaded(content(version)));
@@ -204,7 +207,8 @@ fn g4_what_was_loaded_under_a_generation_ends_with_it() {
         };
         assert_ne!(held(&store), Some(1));
         assert_ne!(quick(), Some(1));
-        if let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, &KEY.into(), false, &Terms::default())
+        if let Admission::Joined(Joined::Wait(waiter)) =
+            store.admit(hash, &KEY.into(), false, &Terms::default())
             && let Ok(Outcome::Loaded(content)) = block_on(waiter.wait(LEASE, false))
         {
             assert_eq!(value(&content), 2);

@@ -204,11 +204,13 @@ fn g1_a_flight_that_has_landed_stores_nothing() {
 fn flights_are_forgotten_when_they_have_landed() {
     let store = store(EvictionPolicy::Lru, 100, None, None);
     let hash = store.hash("k");
-    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, &"k".into(), true, &Terms::default()) else {
+    let Admission::Joined(Joined::Lead(mut lead)) = store.admit(hash, &"k".into(), true, &Terms::default())
+    else {
         panic!("somebody else leads")
     };
     assert_eq!(store.flights(), 1);
-    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, &"k".into(), true, &Terms::default()) else {
+    let Admission::Joined(Joined::Wait(waiter)) = store.admit(hash, &"k".into(), true, &Terms::default())
+    else {
         panic!("nobody leads")
     };
     store.close(lead.flight());

@@ -67,8 +67,6 @@ impl Budget {
             return None;
         }
         let started = clock::now();
-        // Pinned where it is: it is large, and would be moved several times otherwise.
-        let work = std::pin::pin!(work);
         let done = tokio::time::timeout(self.left, work).await.ok();
         self.left = match done {
             Some(_) => self

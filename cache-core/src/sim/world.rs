@@ -245,7 +245,7 @@ impl State {
         let Some(key) = setup.keys.iter().position(|key| key.full == full) else {
             return;
         };
-        let value = Stored::read(bytes.to_vec(), &setup.keys[key].text, 1000)
+        let value = Stored::read(bytes, &setup.keys[key].text, 1000)
             .ok()
             .and_then(|stored| serde_json::from_slice(&stored.payload?).ok());
         let Some((load, Load { version, .. })) = value.and_then(|value| self.version_of(value)) else {

@@ -4,6 +4,7 @@
 //! connection cannot recover from, or a server that turned read-only replace the connection.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -204,7 +205,9 @@ impl Link {
         if budget.is_spent() {
             return Err(Unavailable);
         }
-        let reply = budget.spend(connection.send_packed_command(command)).await;
+        // Pinned where it is: it is large, and would be moved several times otherwise.
+        let reply = pin!(connection.send_packed_command(command));
+        let reply = budget.spend(reply).await;
         Ok(match self.judge(epoch, reply)? {
             Ok(value) => value
                 .extract_error()
@@ -227,9 +230,8 @@ impl Link {
             return Err(Unavailable);
         }
         let count = commands.len();
-        let replies = budget
-            .spend(connection.send_packed_commands(commands, 0, count))
-            .await;
+        let replies = pin!(connection.send_packed_commands(commands, 0, count));
+        let replies = budget.spend(replies).await;
         Ok(match self.judge(epoch, replies)? {
             Ok(replies) => replies
                 .into_iter()
