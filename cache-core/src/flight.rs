@@ -314,8 +314,8 @@ impl Lead {
         self.token
     }
 
-    /// What the load depends on, as it stood when it began. Nothing for one who took it over: that may be a call of another
-    /// function, and things may have changed.
+    /// What the load depends on, as it stood when it began. Nothing for one who took it over, which may be a call of another
+    /// function.
     pub(crate) fn generations(&self) -> Option<&Arc<[Snapshot]>> {
         (self.term == 0).then_some(&self.flight.generations)
     }

@@ -148,7 +148,14 @@ async fn t2_what_was_invalidated_is_not_served_stale() {
     }
 }
 
-#[cache_result(key = "s:{id}", skip(cache, source), ttl = 10, stale_while_revalidate = "1m", manager = &cache)]
+#[cache_result(
+    key = "s:{id}",
+    skip(cache, source),
+    ttl = 10,
+    stale_while_revalidate = "1m",
+    tags = ["group:{id}"],
+    manager = &cache
+)]
 async fn revalidated(cache: CacheManager, source: Arc<Source>, id: u32) -> Result<u32, Failure> {
     source.load().await
 }
@@ -207,6 +214,22 @@ async fn g1_a_refresh_in_the_background_does_not_bring_back_what_was_invalidated
     assert!(cache.delete("s:1").await);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(call().await, Ok(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn t3_a_refresh_that_begins_after_an_invalidation_is_stored() {
+    let (cache, source) = setup();
+    let call = || revalidated(cache.clone(), Arc::clone(&source), 1);
+    assert_eq!(call().await, Ok(1));
+    seconds(11).await;
+    assert_eq!(call().await, Ok(1));
+    // It has the lead of the load, and has not begun.
+    assert_eq!(source.runs(), 1);
+    cache.invalidate_tag("group:1").await;
+    settle().await;
+    assert_eq!(source.runs(), 2);
+    assert_eq!(call().await, Ok(2));
+    assert_eq!((source.runs(), cache.stats().total.memory_hits), (2, 1));
 }
 
 #[cache_result(key = "a:{id}", skip(cache, source), ttl = 100, refresh_ahead = 0.8, manager = &cache)]

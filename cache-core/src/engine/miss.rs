@@ -289,16 +289,22 @@ impl<R> Miss<R> {
     /// The function has ended, or its time has.
     fn finish(&mut self, ret: R, loaded: Loaded) -> Option<Step<R>> {
         self.0.ret = Some(ret);
-        let Call::Run(mut running) = std::mem::replace(&mut self.0.call, Call::Bypass) else {
+        let Call::Run(running) = std::mem::replace(&mut self.0.call, Call::Bypass) else {
             return self.finished(None);
         };
-        match running
-            .ticket
-            .finish_at_once(&mut running.run, loaded, running.started)
-        {
-            Ok(stale) => self.finished(stale),
+        let Running {
+            ticket,
+            mut run,
+            started,
+            span,
+        } = running;
+        drop(span);
+        match ticket.finish_at_once(&mut run, loaded, started) {
+            Ok(stale) => {
+                drop(run);
+                self.finished(stale)
+            }
             Err(left) => {
-                let Running { ticket, run, .. } = running;
                 self.0.call = Call::Finish(Box::pin(ticket.finish_later(run, left)));
                 None
             }

@@ -1,5 +1,5 @@
 //! Where policy, tiers and loads meet: what happens between a call and its value.
-//! It is compiled once, whatever the types; `shape` and `call` are the thin typed layer over it. Invariant: no error
+//! It is compiled once, whatever the types; `shape`, `call` and `miss` are the thin typed layer over it. Invariant: no error
 //! of a tier leaves here; a function whose cache is gone runs as if it had none.
 
 pub(crate) mod call;

@@ -106,7 +106,7 @@ impl Core {
         &self,
         remote: &Remote,
         key: &str,
-        mut bytes: Vec<u8>,
+        bytes: Vec<u8>,
         wanted: &Wanted<'_>,
         budget: &mut Budget,
     ) -> Fetched {
@@ -120,10 +120,9 @@ impl Core {
             Ok(found) => (found, false),
             Err(useless) => (Found::Nothing, matches!(useless, Useless::ToAll)),
         };
-        bytes.truncate(entry::head(&bytes).len());
         Fetched {
             found,
-            seen: bytes,
+            seen: entry::head(&bytes).to_vec(),
             unreadable,
         }
     }

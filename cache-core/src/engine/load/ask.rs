@@ -78,8 +78,8 @@ impl Ticket {
         committed
     }
 
-    /// Looks for the entry in the shared tier, and claims its key there if it is of no use. Nothing is given when the function
-    /// is to run.
+    /// Looks for the entry in the shared tier, which can be reached, and claims its key there if it is of no use. Nothing is given
+    /// when the function is to run.
     pub(super) async fn ask(
         &mut self,
         remote: &Remote,

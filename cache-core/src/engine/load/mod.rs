@@ -22,15 +22,14 @@ use super::{Core, Tier, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Value};
 use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
-use crate::generations::{Generation, fresh_nonce};
+use crate::generations::{Generation, Snapshot, fresh_nonce};
 use crate::memory::{Admission, Draft, Entry};
+use crate::remote::Remote;
 use crate::stats::Counters;
 
 pub(crate) use run::Run;
 use run::{Older, Reserved, Waiting};
 pub(crate) use settle::Stale;
-
-use crate::remote::Remote;
 
 /// What a call wants, once a hit is out of the question.
 pub(crate) struct Ticket {
@@ -306,8 +305,11 @@ impl Ticket {
 
     /// The run of one who has the lead.
     fn run(&self, lead: Lead, names: &[Arc<Generation>]) -> Box<Run> {
-        let generations = lead.generations().map(Arc::clone);
-        let generations = generations.unwrap_or_else(|| self.core.standing(names, true));
+        // One who was reserved may have been so for a while.
+        let known = lead
+            .generations()
+            .filter(|known| known.iter().all(Snapshot::stands));
+        let generations = known.map_or_else(|| self.core.standing(names, true), Arc::clone);
         Run::new(&self.core, lead, generations)
     }
 
