@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "catalogue",
         "each",
         "handle",
+        "load",
         "manager",
         "metrics",
         "series",

@@ -27,13 +27,14 @@ pub use crate::engine::call::{Mode, Render};
 pub use crate::engine::held::{Holds, around};
 pub use crate::engine::info::{FunctionInfo, TargetInfo};
 pub use crate::engine::load::Verdict;
-pub use crate::engine::miss::{Load, LoadIf, Miss, judging, store_all};
+pub use crate::engine::miss::Miss;
 pub use crate::engine::shape::{
     Bare, ByClone, BySerde, Coded, How, Inside, NotCoded, Seen, Shape, Shaped, Share, Something, Tag, View,
 };
 pub use crate::engine::site::{Registered, Site};
 pub use crate::handle::Place;
 pub use crate::key::{Canonical, KeyWriter};
+pub use crate::load::{Load, LoadIf, judging, store_all};
 
 use crate::bound::Written;
 use crate::engine::info::KeyForm;

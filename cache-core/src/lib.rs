@@ -37,6 +37,7 @@ mod glob;
 pub mod guide;
 mod handle;
 mod key;
+mod load;
 mod manager;
 mod memory;
 #[cfg(feature = "metrics")]

@@ -48,7 +48,8 @@ pub struct FunctionInfo {
     /// How long past its TTL an entry is served while it is refreshed; 0 for not at all.
     pub(crate) stale_while_revalidate: u64,
     pub(crate) ttl: Option<u64>,
-    pub(crate) none_ttl: Option<u64>,
+    /// How long a `None` is kept; 0 for not at all.
+    pub(crate) none_ttl: u64,
     /// How long a caller waits before it is served a stale value; 0 for as long as it takes.
     pub(crate) soft_timeout: u64,
     /// How long a caller waits at most; 0 for as long as it takes.
@@ -189,7 +190,7 @@ impl FunctionInfo {
 
     /// How long a `None` is kept; nothing where it is not stored.
     pub fn none_ttl(&self) -> Option<Duration> {
-        self.none_ttl.map(Duration::from_millis)
+        (self.none_ttl > 0).then(|| Duration::from_millis(self.none_ttl))
     }
 
     /// The templates of the tags.
@@ -309,7 +310,7 @@ impl FunctionInfo {
             stale_if_error: 0,
             stale_while_revalidate: 0,
             ttl: None,
-            none_ttl: None,
+            none_ttl: 0,
             soft_timeout: 0,
             hard_timeout: 0,
             path,
@@ -383,7 +384,7 @@ impl FunctionInfo {
 
     /// How long a `None` is kept.
     pub const fn none_ttl_millis(mut self, ttl: u64) -> Self {
-        self.none_ttl = Some(ttl);
+        self.none_ttl = ttl;
         self
     }
 

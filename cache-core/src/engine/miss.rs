@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::call::{give, loaded};
 use super::load::{Begun, Loaded, Run, Stale, Ticket, Verdict};
 use super::patience::{Due, Patience};
-use super::shape::{Seen, Shape, Shaped, Share};
+use super::shape::{Seen, Shape, Share};
 use super::{current, watch};
 use crate::SharedError;
 use crate::codec::{Codec, Content};
@@ -119,7 +118,7 @@ impl<R> Miss<R> {
         self
     }
 
-    /// As [`Load`], of a function that may go on after its caller has its value.
+    /// As [`Load`](crate::load::Load), of a function that may go on after its caller has its value.
     pub async fn load_in_background<F, V>(mut self, mut load: Pin<Box<F>>, verdict: V) -> R
     where
         R: Send + 'static,
@@ -166,7 +165,7 @@ impl<R> Miss<R> {
     }
 
     /// Goes on until there is a result, and nothing is left to others.
-    fn run(
+    pub(crate) fn run(
         &mut self,
         context: &mut Context<'_>,
         mut load: Pin<&mut dyn Future<Output = R>>,
@@ -398,83 +397,6 @@ impl<R> Miss<R> {
         let site = self.0.patience.as_ref()?.site()?;
         let most = Duration::from_millis(site.hard_timeout);
         Some(self.0.timed_out?(SharedError::timed_out(site.path, most)))
-    }
-}
-
-/// Stores every value.
-pub fn store_all<V>(_: &V) -> Verdict {
-    Verdict::store()
-}
-
-/// Asks a closure about the value in a result, and tells it which type that is.
-pub fn judging<S: Shape, V: Fn(&S::Value) -> Verdict>(
-    _: Shaped<S>,
-    verdict: V,
-) -> impl Fn(&S::Ret) -> Verdict {
-    move |ret| match S::see(ret) {
-        Seen::Value(value) => verdict(value),
-        Seen::Absent | Seen::Failed => Verdict::store(),
-    }
-}
-
-pin_project! {
-    // All of this that names `F` is compiled for each function, so it decides nothing.
-    /// The result of a call: of its own run, or of one that it shares.
-    #[must_use = "a miss does nothing unless it is awaited"]
-    #[allow(missing_docs, reason = "the macro around it takes no comments on fields")]
-    pub struct Load<F>
-    where
-        F: Future,
-    {
-        // The first field, so that the miss ends before the function when the caller gives up.
-        pub miss: Miss<F::Output>,
-        #[pin]
-        pub load: F,
-    }
-}
-
-impl<F: Future> std::fmt::Debug for Load<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Load")
-    }
-}
-
-impl<F: Future> Future for Load<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        this.miss.run(context, this.load, &store_all)
-    }
-}
-
-pin_project! {
-    /// The same of a function whose values are judged before they are stored.
-    #[must_use = "a miss does nothing unless it is awaited"]
-    #[allow(missing_docs, reason = "the macro around it takes no comments on fields")]
-    pub struct LoadIf<F, V>
-    where
-        F: Future,
-    {
-        pub miss: Miss<F::Output>,
-        #[pin]
-        pub load: F,
-        pub verdict: V,
-    }
-}
-
-impl<F: Future, V> std::fmt::Debug for LoadIf<F, V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LoadIf")
-    }
-}
-
-impl<F: Future, V: Fn(&F::Output) -> Verdict> Future for LoadIf<F, V> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        this.miss.run(context, this.load, this.verdict)
     }
 }
 

@@ -13,8 +13,9 @@ use crate::codec::{self, Codec};
 use crate::config::duration::millis;
 use crate::engine::Core;
 use crate::engine::load::{Ticket, Verdict};
-use crate::engine::miss::{LoadIf, Miss, judging};
+use crate::engine::miss::Miss;
 use crate::engine::shape::{Fallible, Plain, Shaped, Unshared};
+use crate::load::{LoadIf, judging};
 
 /// A value to be read or loaded; see [`CacheManager::get_or_fetch`](crate::CacheManager::get_or_fetch). It does nothing
 /// until awaited.

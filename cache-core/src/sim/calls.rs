@@ -16,9 +16,9 @@ use super::world::{Load, State, World};
 use crate::each::{Each, Said};
 use crate::engine::Core;
 use crate::engine::call::{Mode, lookup};
-use crate::engine::miss::{Load as Loading, store_all};
 use crate::engine::shape::{BySerde, Cloned, Fallible, Optional, Plain, Share, Unshared};
 use crate::key::KeyWriter;
+use crate::load::{Load as Loading, store_all};
 use crate::{CacheKey as _, CacheManager, SharedError};
 
 /// The error of a function.

@@ -62,13 +62,13 @@ fn is_an_expression_too(pattern: &Pat) -> bool {
 }
 
 // Input:  async fn get_lead(State(db): State<Db>, mut lead_id: u64) -> Ret { body }
-// Output: { async fn __body(State(db): State<Db>, mut lead_id: u64) -> Ret { body } __body(State(db), lead_id) }
+// Output: { async fn __fn(State(db): State<Db>, mut lead_id: u64) -> Ret { body } __fn(State(db), lead_id) }
 fn function_of(cached: &Cached, plan: &CachedPlan) -> TokenStream {
     let span = Span::mixed_site();
     let function = &cached.function;
     let used = used_by_the_attribute(cached, plan);
     let mut signature = function.signature.clone();
-    let name = format_ident!("__body", span = mixed(function.name().span()));
+    let name = format_ident!("__fn", span = mixed(function.name().span()));
     signature.ident = name.clone();
     let passed = immutable(signature.clone())
         .inputs

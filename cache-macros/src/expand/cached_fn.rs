@@ -19,11 +19,11 @@ use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
-//             let miss = match lookup(get_lead::__target().site, .., &|k| { .. }) {
+//             let miss = match lookup(get_lead::__site().site, .., &|k| { .. }) {
 //                 Ok(hit) => return hit,
 //                 Err(miss) => miss.tag(..),
 //             };
-//             let load = { async fn __body(..) -> Ret { body } __body(db, lead_id) };
+//             let load = { async fn __fn(..) -> Ret { body } __fn(db, lead_id) };
 //             Load { load, miss }.await
 //         }
 pub(crate) fn cached_fn(cached: &Cached, plan: &CachedPlan) -> TokenStream {

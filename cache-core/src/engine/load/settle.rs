@@ -106,7 +106,7 @@ impl Ticket {
                 return run.settled(stale, throttle);
             }
             Loaded::Absent => {
-                let ttl = self.site.and_then(|site| site.none_ttl).unwrap_or(0);
+                let ttl = self.site.map_or(0, |site| site.none_ttl);
                 (Content::Absent, ttl, 0)
             }
             Loaded::Value { value, size, verdict } => {
