@@ -6,7 +6,7 @@
 // }
 
 pub async fn update_lead(db: &Db, lead_id: u64, patch: Patch) -> Result<Lead, DbError> {
-    let mut __sites = ::cache_core::__private::Targets::of(
+    let mut __targets = ::cache_core::__private::Targets::of(
         {
             static __SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(
                 ::cache_core::__private::FunctionInfo::invalidator(
@@ -32,9 +32,9 @@ pub async fn update_lead(db: &Db, lead_id: u64, patch: Patch) -> Result<Lead, Db
         },
         ::cache_core::__private::None,
     );
-    __sites.key(get_lead::key(&lead_id));
-    __sites.all(search_leads::__site());
-    __sites
+    __targets.key(get_lead::key(&lead_id));
+    __targets.all(search_leads::__site());
+    __targets
         .pattern(|__k: &mut ::cache_core::__private::KeyWriter| {
             __k.raw("campaign:");
             ::cache_core::CacheKey::write_key(&lead_id, __k);
@@ -62,12 +62,12 @@ pub async fn update_lead(db: &Db, lead_id: u64, patch: Patch) -> Result<Lead, Db
         __shape,
         &__ret,
     ) {
-        __sites
+        __targets
             .tag(|__k: &mut ::cache_core::__private::KeyWriter| {
                 __k.raw("city:");
                 ::cache_core::CacheKey::write_key(&result.city, __k);
             });
     }
-    ::cache_core::__private::settle(__shape, &__ret, __sites).await;
+    ::cache_core::__private::settle(__shape, &__ret, __targets).await;
     #[allow(clippy::unit_arg)] __ret
 }

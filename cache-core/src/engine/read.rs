@@ -241,20 +241,17 @@ impl Core {
                 .find(|snapshot| *snapshot.generation.name == **name)
                 .cloned()
         };
-        let current = match stored.iter().map(is_asked).collect::<Option<_>>() {
-            Some(asked) => asked,
-            None => {
-                let generations: Vec<Arc<Generation>> = stored
-                    .iter()
-                    .map(|(name, _)| {
-                        let mut known = wanted.names.iter();
-                        let known = known.find(|generation| *generation.name == **name);
-                        known.map_or_else(|| self.generations.of(name), Arc::clone)
-                    })
-                    .collect();
-                self.standing_known(remote, &generations)
-                    .ok_or(Useless::Unknown(generations))?
-            }
+        let current = if let Some(asked) = stored.iter().map(is_asked).collect() {
+            asked
+        } else {
+            let of = |(name, _): &(Cow<'_, str>, u64)| {
+                let mut known = wanted.names.iter();
+                let known = known.find(|generation| *generation.name == **name);
+                known.map_or_else(|| self.generations.of(name), Arc::clone)
+            };
+            let generations: Vec<Arc<Generation>> = stored.iter().map(of).collect();
+            self.standing_known(remote, &generations)
+                .ok_or(Useless::Unknown(generations))?
         };
         let mut pairs = current.iter().zip(stored);
         let stand = pairs.all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));

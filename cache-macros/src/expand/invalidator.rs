@@ -55,13 +55,13 @@ pub(crate) fn invalidator(invalidator: &Invalidator, targets: &[TargetPlan]) -> 
         { #site &__SITE }
     };
     let body = quote_spanned! {span=>
-        let mut __sites = #private::Targets::of(#site, #manager);
+        let mut __targets = #private::Targets::of(#site, #manager);
         #(#before)*
         #[allow(clippy::let_unit_value)]
         let __ret: #ret = #future.await;
         let __shape = #private::shape!(#ret);
         #after
-        #private::settle(__shape, &__ret, __sites).await;
+        #private::settle(__shape, &__ret, __targets).await;
         #[allow(clippy::unit_arg)]
         __ret
     };
@@ -79,11 +79,11 @@ pub(super) fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStrea
     match &plan.kind {
         TargetKind::Function { path, arguments } => {
             let key = call_of_handle(path, "key", arguments);
-            quote_spanned!(span=> __sites.key(#key);)
+            quote_spanned!(span=> __targets.key(#key);)
         }
         TargetKind::WholeFunction { path } => {
             let all = call_of_handle(path, "__site", &[]);
-            quote_spanned!(span=> __sites.all(#all);)
+            quote_spanned!(span=> __targets.all(#all);)
         }
         TargetKind::Method {
             owner,
@@ -104,7 +104,7 @@ pub(super) fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStrea
                     let turbofish = turbofish.map(with_colons);
                     let key = quote_spanned!(at=> #owner::#hidden #turbofish(#(#references),*));
                     let key = quote_spanned!(at=> #krate::bound::Cached::cached(#key));
-                    quote_spanned!(span=> { #uncached __sites.key(#key); })
+                    quote_spanned!(span=> { #uncached __targets.key(#key); })
                 }
                 // Named by its type, the method can be told from one that is not cached.
                 MethodOwner::Value(value) if turbofish.is_none() && is_self(value) => {
@@ -112,11 +112,11 @@ pub(super) fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStrea
                     let uncached = uncached(invalidator, &hidden, arguments.len() + 1);
                     let key = quote_spanned!(at=> Self::#hidden(&#value #(, #references)*));
                     let key = quote_spanned!(at=> #krate::bound::Cached::cached(#key));
-                    quote_spanned!(span=> { #uncached __sites.key(#key); })
+                    quote_spanned!(span=> { #uncached __targets.key(#key); })
                 }
                 MethodOwner::Value(value) => {
                     let key = quote_spanned!(at=> #value.#hidden #turbofish(#(#references),*));
-                    quote_spanned!(span=> __sites.key(#key);)
+                    quote_spanned!(span=> __targets.key(#key);)
                 }
             }
         }
@@ -126,19 +126,19 @@ pub(super) fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStrea
             let krate = invalidator.krate.at(at);
             let uncached = uncached(invalidator, &hidden, 0);
             let all = quote_spanned!(at=> #krate::bound::Cached::cached(#owner::#hidden()));
-            quote_spanned!(span=> { #uncached __sites.all(#all); })
+            quote_spanned!(span=> { #uncached __targets.all(#all); })
         }
         TargetKind::Key(parts) => {
             let render = context.target(parts);
-            quote_spanned!(span=> __sites.raw_key(#render);)
+            quote_spanned!(span=> __targets.raw_key(#render);)
         }
         TargetKind::Pattern(parts) => {
             let render = context.target(parts);
-            quote_spanned!(span=> __sites.pattern(#render);)
+            quote_spanned!(span=> __targets.pattern(#render);)
         }
         TargetKind::Tag(parts) => {
             let render = context.target(parts);
-            quote_spanned!(span=> __sites.tag(#render);)
+            quote_spanned!(span=> __targets.tag(#render);)
         }
     }
 }

@@ -37,9 +37,9 @@ pub(crate) fn invalidate(around: &Invalidator, targets: &[TargetPlan]) -> TokenS
     quote_spanned! {span=>
         {
             { #site }
-            let mut __sites = #private::Targets::here(#manager);
+            let mut __targets = #private::Targets::here(#manager);
             #(#targets)*
-            __sites.drop_all()
+            __targets.drop_all()
         }
     }
 }
