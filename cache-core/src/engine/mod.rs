@@ -40,6 +40,9 @@ use crate::remote::{Budget, Remote, Store};
 use crate::stats::{Counters, StatsTable};
 use crate::{clock, remote};
 
+/// What an entry can be invalidated by: the generations of its function, of its namespace and of its tags, in this order.
+pub(crate) type Names = Arc<[Arc<Generation>]>;
+
 /// Everything that one manager is.
 pub(crate) struct Core {
     pub(crate) config: Config,
@@ -51,9 +54,9 @@ pub(crate) struct Core {
     pub(crate) popular: popular::Popular,
     pub(crate) pending: pending::Pending,
     /// What the entries of a function can be invalidated by, tags apart, by the number of the function.
-    of_functions: RwLock<HashMap<usize, [Arc<Generation>; 2], foldhash::fast::RandomState>>,
+    of_functions: RwLock<HashMap<usize, Names, foldhash::fast::RandomState>>,
     /// The shapes of types, as far as they were asked for.
-    shapes: Mutex<HashMap<TypeId, u64>>,
+    shapes: Mutex<HashMap<TypeId, u64, foldhash::fast::RandomState>>,
     /// Which tiers a hit in memory may come from, by [`Tier`]; none when the cache is off.
     serves: [AtomicBool; 3],
     closed: AtomicBool,
@@ -273,10 +276,11 @@ impl Core {
     /// The shape of the values of a codec, found at its first use.
     pub(crate) fn shape_of(&self, codec: Codec) -> u64 {
         let of = (codec.of)();
-        let known = |table: &HashMap<TypeId, u64>| table.get(&of).copied();
-        if let Some(shape) = known(&self.shapes.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return shape;
+        let known = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shape) = known.get(&of) {
+            return *shape;
         }
+        drop(known);
         let shape = (codec.shape)();
         self.shapes
             .lock()

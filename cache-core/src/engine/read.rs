@@ -235,27 +235,43 @@ impl Core {
         wanted: &Wanted<'_>,
         asked: &[Snapshot],
     ) -> Result<Arc<[Snapshot]>, Useless> {
+        let of_reader = wanted.names.iter().map(|generation| &*generation.name);
+        let current = if asked.is_empty() && of_reader.eq(stored.iter().map(|(name, _)| &**name)) {
+            self.standing_known(remote, wanted.names)
+                .ok_or_else(|| Useless::Unknown(wanted.names.to_vec()))?
+        } else {
+            self.standing_of(remote, stored, wanted, asked)?
+        };
+        let mut pairs = current.iter().zip(stored);
+        let stand = pairs.all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
+        stand.then_some(current).ok_or(Useless::Here)
+    }
+
+    /// How the generations stand that an entry was stored with, whichever they are.
+    fn standing_of(
+        &self,
+        remote: &Remote,
+        stored: &[(Cow<'_, str>, u64)],
+        wanted: &Wanted<'_>,
+        asked: &[Snapshot],
+    ) -> Result<Arc<[Snapshot]>, Useless> {
         let is_asked = |(name, _): &(Cow<'_, str>, u64)| {
             let mut asked = asked.iter();
             asked
                 .find(|snapshot| *snapshot.generation.name == **name)
                 .cloned()
         };
-        let current = if let Some(asked) = stored.iter().map(is_asked).collect() {
-            asked
-        } else {
-            let of = |(name, _): &(Cow<'_, str>, u64)| {
-                let mut known = wanted.names.iter();
-                let known = known.find(|generation| *generation.name == **name);
-                known.map_or_else(|| self.generations.of(name), Arc::clone)
-            };
-            let generations: Vec<Arc<Generation>> = stored.iter().map(of).collect();
-            self.standing_known(remote, &generations)
-                .ok_or(Useless::Unknown(generations))?
+        if let Some(asked) = stored.iter().map(is_asked).collect() {
+            return Ok(asked);
+        }
+        let of = |(name, _): &(Cow<'_, str>, u64)| {
+            let mut known = wanted.names.iter();
+            let known = known.find(|generation| *generation.name == **name);
+            known.map_or_else(|| self.generations.of(name), Arc::clone)
         };
-        let mut pairs = current.iter().zip(stored);
-        let stand = pairs.all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
-        stand.then_some(current).ok_or(Useless::Here)
+        let generations: Vec<Arc<Generation>> = stored.iter().map(of).collect();
+        self.standing_known(remote, &generations)
+            .ok_or(Useless::Unknown(generations))
     }
 
     /// Removes bytes that cannot be read, unless something else has taken their place.

@@ -3,9 +3,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::Core;
 use super::remove::generation;
 use super::site::Site;
+use super::{Core, Names};
 use crate::config::duration::millis;
 use crate::generations::{Before, Generation, Snapshot, fresh_nonce};
 use crate::remote::{Budget, Remote};
@@ -108,49 +108,49 @@ impl Core {
     }
 
     /// The generations of what is stored under a key alone.
-    pub(crate) fn generations_of(&self, key: &str, tags: &[String]) -> Vec<Arc<Generation>> {
+    pub(crate) fn generations_of(&self, key: &str, tags: &[String]) -> Names {
         let namespace = key.split(':').next().unwrap_or_default();
         let own = [
             self.generations.of(&generation::of_no_function(namespace)),
             self.generations.of(&generation::of_namespace(namespace)),
         ];
-        self.with_tags(own, tags)
+        self.with_tags(&own, tags)
     }
 
     /// The generations of what a function stores under a key.
-    pub(crate) fn generations_of_function(
-        &self,
-        site: &Site,
-        key: &str,
-        tags: &[String],
-    ) -> Vec<Arc<Generation>> {
+    pub(crate) fn generations_of_function(&self, site: &Site, key: &str, tags: &[String]) -> Names {
         let namespace = key.split(':').next().unwrap_or_default();
         // A method of a generic type has one number and several namespaces.
-        let is_of_key = |own: &[Arc<Generation>; 2]| generation::is_of_namespace(&own[1].name, namespace);
+        let is_of_key = |own: &[Arc<Generation>]| {
+            own.last()
+                .is_some_and(|own| generation::is_of_namespace(&own.name, namespace))
+        };
         let table = self.of_functions.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = table.get(&site.id()).filter(|own| is_of_key(own)) {
-            return self.with_tags(own.clone(), tags);
+        let known = table.get(&site.id()).filter(|own| is_of_key(own)).map(Arc::clone);
+        drop(table);
+        let own = known.unwrap_or_else(|| {
+            let function = generation::of_function(site.path, site.template, namespace);
+            let own: Names = [
+                self.generations.of(&function),
+                self.generations.of(&generation::of_namespace(namespace)),
+            ]
+            .into();
+            let mut table = self.of_functions.write().unwrap_or_else(PoisonError::into_inner);
+            table.insert(site.id(), Arc::clone(&own));
+            own
+        });
+        if tags.is_empty() {
+            own
+        } else {
+            self.with_tags(&own, tags)
         }
-        drop(table);
-        let own = [
-            self.generations
-                .of(&generation::of_function(site.path, site.template, namespace)),
-            self.generations.of(&generation::of_namespace(namespace)),
-        ];
-        let mut table = self.of_functions.write().unwrap_or_else(PoisonError::into_inner);
-        table.insert(site.id(), own.clone());
-        drop(table);
-        self.with_tags(own, tags)
     }
 
-    fn with_tags(&self, own: [Arc<Generation>; 2], tags: &[String]) -> Vec<Arc<Generation>> {
-        let mut generations = Vec::with_capacity(2 + tags.len());
-        generations.extend(own);
-        generations.extend(
-            tags.iter()
-                .map(|tag| self.generations.of(&generation::of_tag(tag))),
-        );
-        generations
+    fn with_tags(&self, own: &[Arc<Generation>], tags: &[String]) -> Names {
+        let tags = tags
+            .iter()
+            .map(|tag| self.generations.of(&generation::of_tag(tag)));
+        own.iter().map(Arc::clone).chain(tags).collect()
     }
 }
 

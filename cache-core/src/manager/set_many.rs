@@ -105,7 +105,7 @@ async fn store_piece(core: &Arc<Core>, pairs: &[Pair], lives: &[u64], shape: u64
     let mut budget = core.budget();
     let names: BTreeMap<Arc<str>, Arc<Generation>> = pairs
         .iter()
-        .flat_map(|pair| core.generations_of(&pair.key, tags))
+        .flat_map(|pair| core.generations_of(&pair.key, tags).to_vec())
         .map(|generation| (Arc::clone(&generation.name), generation))
         .collect();
     let names: Vec<Arc<Generation>> = names.into_values().collect();

@@ -13,7 +13,7 @@ use super::super::read::{Fetched, Wanted};
 use super::super::side_by_side::all;
 use super::ask::Look;
 use super::{Begun, Boarded, Loaded, Run, Stale, Ticket};
-use crate::engine::Core;
+use crate::engine::{Core, Names};
 use crate::generations::{Generation, Snapshot};
 use crate::planted::{Bug, planted};
 use crate::remote::{Budget, Remote};
@@ -32,7 +32,7 @@ pub(crate) type Later = Pin<Box<dyn Future<Output = Vec<Next>> + Send>>;
 struct Led {
     index: usize,
     ticket: Box<Ticket>,
-    names: Vec<Arc<Generation>>,
+    names: Names,
     run: Box<Run>,
 }
 
@@ -114,7 +114,7 @@ async fn fetch_all(core: &Arc<Core>, remote: &Remote, led: &[Led], budget: &mut 
     // Nonces that are not known are asked for together, and not one entry after the other.
     let names: BTreeMap<&str, Arc<Generation>> = led
         .iter()
-        .flat_map(|led| &led.names)
+        .flat_map(|led| &*led.names)
         .map(|generation| (&*generation.name, Arc::clone(generation)))
         .collect();
     let names: Vec<Arc<Generation>> = names.into_values().collect();

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::read::is_meant_for;
 use super::site::Site;
-use super::{Core, Tier, watch};
+use super::{Core, Names, Tier, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Value};
 use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
@@ -88,9 +88,6 @@ pub(crate) enum Rest {
     /// The shared tier, which may have the entry.
     Ask(Asked),
 }
-
-/// What the entry of a call can be invalidated by.
-type Names = Vec<Arc<Generation>>;
 
 /// A load that asks the shared tier.
 type Asked = (Box<Run>, Names);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::Value;
+use redis::{Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::link::{Link, accepted};
@@ -16,6 +16,8 @@ use crate::remote::{Budget, Unavailable};
 
 /// Up to so many reads at once go by themselves, unless all of them do.
 const FEW: usize = 8;
+/// Reads one key.
+const GET: &str = "GET";
 /// Keys in one command.
 const MOST: usize = 64;
 
@@ -62,7 +64,9 @@ impl Link {
         let _under_way = UnderWay(gather);
         if before < gather.few || !self.is_up() {
             // On its own: what is gathered has no room to make for it.
-            return accepted(Box::pin(self.ask(redis::cmd("GET").arg(key), budget)).await?);
+            let mut get = Cmd::with_capacity(2, GET.len() + key.len());
+            get.arg(GET).arg(key);
+            return accepted(Box::pin(self.ask(&get, budget)).await?);
         }
         let (reply, answer) = oneshot::channel();
         let read = Read {
