@@ -12,7 +12,7 @@ use crate::measure::{Instructions, callgrind};
 use crate::table::Candidate;
 
 /// How often each candidate runs.
-const OPERATIONS: u64 = 4_096;
+pub const OPERATIONS: u64 = 4_096;
 
 /// Instructions for each operation, by the name of the candidate.
 #[derive(Default)]
@@ -49,6 +49,7 @@ pub fn count(arguments: &[&str]) -> Counted {
     let counted = if status.is_ok_and(|it| it.success()) {
         read(&dir)
     } else {
+        eprintln!("what was to be counted did not run: {arguments:?}");
         Counted::default()
     };
     let _ = std::fs::remove_dir_all(&dir);

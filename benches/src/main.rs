@@ -130,6 +130,9 @@ fn main() -> ExitCode {
         #[cfg(feature = "ours")]
         Some("coherence-process") => coherence::process(&options),
         Some("responses") => responses::run(&options),
+        // What this program runs under callgrind, and who asks it.
+        Some("responses-instructions") => responses::instructions(),
+        Some("responses-client") => responses::client(&options),
         Some("outage") => outage::run(&options),
         Some("outage-row") => outage::row(&options),
         #[cfg(feature = "ours")]

@@ -1,8 +1,11 @@
 //! One route of a web service under load: what a request costs the server when its response is cached, in several ways, and
-//! when it is not. `wrk` asks, from another process; without it there is no table.
+//! when it is not. `wrk` asks, from another process; without it there is no table. What the server executes for a request is
+//! counted apart, with one connection that asks again and again, as `wrk` and the system have no part in that.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::ffi::CString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -21,13 +24,16 @@ use tower_service::Service;
 
 use crate::Options;
 use crate::data::{CAPACITY, Item, items};
-use crate::measure::{process_cpu, start_counting, stop_counting, thread_cpu};
+use crate::instructions::{self, Counted, OPERATIONS};
+use crate::measure::{callgrind, process_cpu, start_counting, stop_counting, thread_cpu};
 use crate::table::quantile;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const CONNECTIONS: usize = 64;
 /// How many pages are asked for, in turn.
 const PAGES: usize = 256;
+/// How many items there are in a page.
+const COUNTS: [u64; 2] = [1, 100];
 
 /// What the route answers with: so many items.
 type Asked = Path<(u64, u64)>;
@@ -176,7 +182,8 @@ pub fn run(options: &Options) {
     });
     let effort = options.effort(5, 2_000);
     let routes = routes();
-    for count in [1, 100] {
+    let counted = instructions::count(&["responses-instructions"]);
+    for count in COUNTS {
         // In turn, so that what else the machine does concerns all of them.
         let mut samples = vec![Vec::new(); CANDIDATES.len()];
         for _ in 0..5 {
@@ -188,11 +195,19 @@ pub fn run(options: &Options) {
             samples.sort_by(|a, b| a.0.total_cmp(&b.0));
             samples[2]
         });
-        table(at, count, effort.rounds, effort.slice, &rows.collect::<Vec<_>>());
+        let rows: Vec<_> = rows.collect();
+        table(at, count, effort.rounds, effort.slice, &rows, &counted);
     }
 }
 
-fn table(at: SocketAddr, count: u64, rounds: usize, slice: Duration, alone: &[(f64, f64, f64)]) {
+fn table(
+    at: SocketAddr,
+    count: u64,
+    rounds: usize,
+    slice: Duration,
+    alone: &[(f64, f64, f64)],
+    counted: &Counted,
+) {
     let mut samples: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
     // What there is to be cached is cached before it is counted.
     for candidate in CANDIDATES.iter().filter(|_| rounds > 0) {
@@ -216,27 +231,53 @@ fn table(at: SocketAddr, count: u64, rounds: usize, slice: Duration, alone: &[(f
         "\n#### Responses of {body} bytes, {CONNECTIONS} connections, a server with 1 thread, {PAGES} pages\n"
     );
     println!(
-        "Medians of {rounds} interleaved rounds of {} s. The last three columns are without the network: routing, the handler and \
-         what caches, for one request.\n",
+        "Medians of {rounds} interleaved rounds of {} s. Instructions are what the server executes for one request, the system's \
+         apart. The last three columns are without the network: routing, the handler and what caches, for one request.\n",
         slice.as_secs()
     );
     println!(
-        "| candidate | requests/s | server CPU, µs per request | routes alone, ns | allocations | bytes |"
+        "| candidate | instructions | requests/s | × the first (95 in 100) | server CPU, µs per request | routes alone, ns | \
+         allocations | bytes |"
     );
-    println!("|---|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
     for (index, (candidate, (cpu, allocations, bytes))) in CANDIDATES.iter().zip(alone).enumerate() {
         let of = |value: fn(&Sample) -> f64| {
             samples
                 .get(&index)
                 .map_or(f64::NAN, |samples| quantile(samples.iter().map(value), 0.5))
         };
+        let instructions = counted.get(&label(candidate, count));
         println!(
-            "| {} | {:.0} | {:.2} | {cpu:.0} | {allocations:.1} | {bytes:.0} |",
+            "| {} | {} | {:.0} | {} | {:.2} | {cpu:.0} | {allocations:.1} | {bytes:.0} |",
             candidate.name,
+            instructions.map_or_else(|| "-".to_owned(), |it| format!("{it:.0}")),
             of(|sample| sample.requests_per_second),
+            of_first(&samples, index),
             of(|sample| sample.cpu)
         );
     }
+}
+
+/// How many requests a candidate answers for each of the first one: the median of the rounds' ratios, and between which two it is
+/// in 95 of 100 draws from these rounds.
+fn of_first(samples: &BTreeMap<usize, Vec<Sample>>, index: usize) -> String {
+    const DRAWS: usize = 1_000;
+    let (Some(first), Some(samples)) = (samples.get(&0), samples.get(&index)) else {
+        return "-".to_owned();
+    };
+    let ratio = |(of, to): (&Sample, &Sample)| of.requests_per_second / to.requests_per_second;
+    let ratios: Vec<f64> = samples.iter().zip(first).map(ratio).collect();
+    let median = |ratios: &[f64]| quantile(ratios.iter().copied(), 0.5);
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut drawn = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        ratios[(seed >> 33) as usize % ratios.len()]
+    };
+    let draws: Vec<f64> = (0..DRAWS)
+        .map(|_| median(&ratios.iter().map(|_| drawn()).collect::<Vec<_>>()))
+        .collect();
+    let at = |part: f64| quantile(draws.iter().copied(), part);
+    format!("{:.2} ({:.2}–{:.2})", median(&ratios), at(0.025), at(0.975))
 }
 
 /// Has `wrk` ask for a while. Gives how many requests were answered, and how many in a second.
@@ -281,4 +322,86 @@ fn ask(at: SocketAddr, candidate: &Candidate, count: u64, for_how_long: Duration
     requests
         .zip(per_second)
         .unwrap_or_else(|| panic!("what wrk says is not understood: {said}"))
+}
+
+/// What the instructions of a candidate are filed under.
+fn label(candidate: &Candidate, count: u64) -> String {
+    format!("{count} {}", candidate.path)
+}
+
+/// What runs under callgrind: the server, for one client after the other.
+pub fn instructions() {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let program = std::env::current_exe().expect("this program has a path");
+    let (listener, at) = runtime.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let at = listener.local_addr().expect("an address");
+        (listener, at)
+    });
+    runtime.spawn(async move { axum::serve(listener, routes()).await });
+    // A process of its own, which is not counted.
+    let asked = |candidate: &Candidate, count: u64, requests: u64| {
+        let mut client = Command::new(&program);
+        client.arg("responses-client").arg(at.to_string()).args([
+            candidate.path,
+            &count.to_string(),
+            &requests.to_string(),
+        ]);
+        let status = runtime.block_on(runtime.spawn_blocking(move || client.status()));
+        assert!(
+            status.is_ok_and(|status| status.is_ok_and(|status| status.success())),
+            "the client had all its answers"
+        );
+    };
+    for count in COUNTS {
+        for candidate in CANDIDATES {
+            asked(candidate, count, 2 * PAGES as u64);
+            let name = CString::new(label(candidate, count)).expect("no zero byte in it");
+            callgrind(&name, || asked(candidate, count, OPERATIONS));
+        }
+    }
+}
+
+/// Asks again and again over one connection.
+pub fn client(options: &Options) {
+    let word = |at: usize| {
+        options
+            .word(at)
+            .expect("usage: responses-client ADDRESS PATH ITEMS REQUESTS")
+    };
+    let requests: usize = word(4).parse().expect("a number of requests");
+    let mut connection = TcpStream::connect(word(1)).expect("the server is there");
+    connection.set_nodelay(true).expect("a connection over TCP");
+    let mut answers = BufReader::new(connection.try_clone().expect("a connection"));
+    let mut line = String::new();
+    for page in 0..requests {
+        let request = format!(
+            "GET /{}/{}/{} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            word(2),
+            word(3),
+            page % PAGES
+        );
+        connection
+            .write_all(request.as_bytes())
+            .expect("the server listens");
+        let mut length = 0;
+        loop {
+            line.clear();
+            answers.read_line(&mut line).expect("the server answers");
+            let (name, value) = match line.trim_end() {
+                "" => break,
+                line => line.split_once(": ").unwrap_or((line, "")),
+            };
+            assert!(!name.starts_with("HTTP/") || name.contains(" 200 "), "{name}");
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.parse().expect("a length");
+            }
+        }
+        assert!(length > 0, "a page is not empty");
+        let mut body = vec![0; length];
+        answers.read_exact(&mut body).expect("the whole body");
+    }
 }

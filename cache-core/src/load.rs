@@ -50,11 +50,8 @@ impl<F: Future> std::fmt::Debug for Load<F> {
 impl<F: Future> Future for Load<F> {
     type Output = F::Output;
 
-    #[expect(
-        clippy::inline_always,
-        reason = "a build without optimisation puts it beside the function, where the types of both are described once"
-    )]
-    #[inline(always)]
+    // A build without optimisation then puts it beside the function, where the types of both are described once.
+    #[cfg_attr(debug_assertions, expect(clippy::inline_always), inline(always))]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         this.miss.run(context, this.load, &store_all)
@@ -85,11 +82,8 @@ impl<F: Future, V> std::fmt::Debug for LoadIf<F, V> {
 impl<F: Future, V: Fn(&F::Output) -> Verdict> Future for LoadIf<F, V> {
     type Output = F::Output;
 
-    #[expect(
-        clippy::inline_always,
-        reason = "a build without optimisation puts it beside the function, where the types of both are described once"
-    )]
-    #[inline(always)]
+    // A build without optimisation then puts it beside the function, where the types of both are described once.
+    #[cfg_attr(debug_assertions, expect(clippy::inline_always), inline(always))]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         this.miss.run(context, this.load, this.verdict)

@@ -43,7 +43,14 @@ pub fn candidates(runtime: &'static Runtime, tasks: u64) -> Vec<Candidate<'stati
     };
     DEFAULT.get_or_init(|| make(manager().key_prefix("a")));
     UNCOMPRESSED.get_or_init(|| make(manager().key_prefix("b").compression_threshold(0)));
-    ALONE.get_or_init(|| make(manager().key_prefix("c").compression_threshold(0).gather_reads(false)));
+    ALONE.get_or_init(|| {
+        make(
+            manager()
+                .key_prefix("c")
+                .compression_threshold(0)
+                .gather_reads(false),
+        )
+    });
     vec![
         candidate(runtime, tasks, "ours: `#[cache_result]`", |at| {
             let (id, name) = &ARGUMENTS[at];
