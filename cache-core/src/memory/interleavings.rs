@@ -178,9 +178,9 @@ fn g4_what_was_loaded_under_a_generation_ends_with_it() {
             let (store, source, generations) =
                 (Arc::clone(&store), Arc::clone(&source), Arc::clone(&generations));
             thread::spawn(move || {
-                let snapshots: Box<[_]> = Box::new([generations.of("tag").snapshot(u64::MAX)]);
+                let snapshots: Arc<[_]> = Arc::new([generations.of("tag").snapshot(u64::MAX)]);
                 let terms = Terms {
-                    generations: snapshots.clone(),
+                    generations: Arc::clone(&snapshots),
                     token: 0,
                 };
                 if let Admission::Joined(Joined::Lead(mut lead)) =
