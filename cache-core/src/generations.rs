@@ -85,7 +85,7 @@ impl Generation {
         }
     }
 
-    /// The same, with the nonce if that is [`known`](Self::is_known) as well as that.
+    /// The same, with the nonce if that [`is_known`](Self::is_known).
     pub(crate) fn snapshot_of(self: &Arc<Self>, age: u64, runs: u64) -> Snapshot {
         let known = self.known();
         Snapshot {
