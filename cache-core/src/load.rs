@@ -1,4 +1,4 @@
-//! What the expansion of a cached function awaits when there was no hit. Nothing is decided here, as it is compiled for each
+//! What the expansion of a cached function awaits when there was no hit, unless it may go on without its caller. Nothing is decided here, as it is compiled for each
 //! function: `engine::miss` does all the work. Invariant: a miss ends before its function when the caller gives up.
 
 use std::pin::Pin;
