@@ -1,5 +1,6 @@
-//! What the expansion of a cached function awaits when there was no hit, unless it may go on without its caller. Nothing is decided here, as it is compiled for each
-//! function: `engine::miss` does all the work. Invariant: a miss ends before its function when the caller gives up.
+//! What the expansion of a cached function awaits when there was no hit, unless it may go on without its caller. It is compiled
+//! for each function, so it does as little as can be: `engine::miss` does the work. Invariant: a miss ends before its function
+//! when the caller gives up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

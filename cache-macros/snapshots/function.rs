@@ -20,7 +20,7 @@ pub async fn calculate_metric(metric: &str, range: DateRange) -> Result<f64, DbE
         );
     }
     let __miss = match ::cache_core::__private::lookup(
-        <calculate_metric>::__site().site,
+        <calculate_metric>::__target().site,
         __shape,
         ::cache_core::__private::share!(Result < f64, DbError >),
         ::cache_core::__private::None,
@@ -104,7 +104,7 @@ impl calculate_metric {
         .ttl_millis(1800000u64)
         .stale_if_error_millis(3600000u64);
     #[inline]
-    pub fn __site() -> ::cache_core::__private::Target {
+    pub fn __target() -> ::cache_core::__private::Target {
         static __SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(
             *<calculate_metric>::INFO,
         );
@@ -134,7 +134,7 @@ impl calculate_metric {
     pub fn invalidate_all() -> impl ::cache_core::__private::Future<Output = ()> {
         ::cache_core::__private::invalidate_target(
             ::cache_core::__private::None,
-            Self::__site(),
+            Self::__target(),
         )
     }
     const __AROUND: ::cache_core::__private::usize = ::cache_core::__private::around_value!(
@@ -159,7 +159,7 @@ impl calculate_metric {
             ::cache_core::bound::written(::cache_core::__private::value(__shape));
         }
         ::cache_core::__private::Place::of(
-                Self::__site().site,
+                Self::__target().site,
                 __shape,
                 ::cache_core::__private::None,
                 Self::key(metric, range),
@@ -197,7 +197,7 @@ impl calculate_metric {
         __1: DateRange,
     ) -> impl ::cache_core::__private::Future<Output = Result<f64, DbError>> {
         ::cache_core::__private::call(
-            Self::__site(),
+            Self::__target(),
             ::cache_core::__private::Mode::Refresh,
             calculate_metric(__0, __1),
         )
@@ -208,7 +208,7 @@ impl calculate_metric {
         __1: DateRange,
     ) -> impl ::cache_core::__private::Future<Output = Result<f64, DbError>> {
         ::cache_core::__private::call(
-            Self::__site(),
+            Self::__target(),
             ::cache_core::__private::Mode::Bypass,
             calculate_metric(__0, __1),
         )

@@ -13,7 +13,7 @@ pub async fn show(
         ::cache_core::__private::Mode::Use,
     );
     let __miss = match ::cache_core::__private::answers::lookup(
-        <show>::__site().site,
+        <show>::__target().site,
         ::cache_core::__private::None,
         __asked.mode(),
         &|__k: &mut ::cache_core::__private::KeyWriter| {
@@ -115,7 +115,7 @@ impl show {
         )
         .ttl_millis(300000u64);
     #[inline]
-    pub fn __site() -> ::cache_core::__private::Target {
+    pub fn __target() -> ::cache_core::__private::Target {
         static __SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(
             *<show>::INFO,
         );
@@ -142,7 +142,7 @@ impl show {
     pub fn invalidate_all() -> impl ::cache_core::__private::Future<Output = ()> {
         ::cache_core::__private::invalidate_target(
             ::cache_core::__private::None,
-            Self::__site(),
+            Self::__target(),
         )
     }
     #[inline]
@@ -153,7 +153,7 @@ impl show {
         Output = ::cache_core::__private::answers::Response,
     > {
         ::cache_core::__private::call(
-            Self::__site(),
+            Self::__target(),
             ::cache_core::__private::Mode::Refresh,
             show(__0, __1),
         )
@@ -166,7 +166,7 @@ impl show {
         Output = ::cache_core::__private::answers::Response,
     > {
         ::cache_core::__private::call(
-            Self::__site(),
+            Self::__target(),
             ::cache_core::__private::Mode::Bypass,
             show(__0, __1),
         )

@@ -33,7 +33,7 @@ pub async fn update_lead(db: &Db, lead_id: u64, patch: Patch) -> Result<Lead, Db
         ::cache_core::__private::None,
     );
     __targets.key(get_lead::key(&lead_id));
-    __targets.all(search_leads::__site());
+    __targets.all(search_leads::__target());
     __targets
         .pattern(|__k: &mut ::cache_core::__private::KeyWriter| {
             __k.raw("campaign:");

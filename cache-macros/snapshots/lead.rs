@@ -15,7 +15,7 @@ async fn get_lead(db: &Db, lead_id: u64) -> Result<Option<Lead>, DbError> {
         ::cache_core::bound::written(::cache_core::__private::value(__shape));
     }
     let __miss = match ::cache_core::__private::lookup(
-        <get_lead>::__site().site,
+        <get_lead>::__target().site,
         __shape,
         ::cache_core::__private::share!(Result < Option < Lead >, DbError >),
         ::cache_core::__private::None,
@@ -94,7 +94,7 @@ impl get_lead {
         "Lead",
     );
     #[inline]
-    pub fn __site() -> ::cache_core::__private::Target {
+    pub fn __target() -> ::cache_core::__private::Target {
         static __SITE: ::cache_core::__private::Site = ::cache_core::__private::Site::new(
             *<get_lead>::INFO,
         );
@@ -121,7 +121,7 @@ impl get_lead {
     pub fn invalidate_all() -> impl ::cache_core::__private::Future<Output = ()> {
         ::cache_core::__private::invalidate_target(
             ::cache_core::__private::None,
-            Self::__site(),
+            Self::__target(),
         )
     }
     const __AROUND: ::cache_core::__private::usize = ::cache_core::__private::around_value!(
@@ -147,7 +147,7 @@ impl get_lead {
             ::cache_core::bound::written(::cache_core::__private::value(__shape));
         }
         ::cache_core::__private::Place::of(
-                Self::__site().site,
+                Self::__target().site,
                 __shape,
                 ::cache_core::__private::None,
                 Self::key(lead_id),
@@ -183,7 +183,7 @@ impl get_lead {
         __1: u64,
     ) -> impl ::cache_core::__private::Future<Output = Result<Option<Lead>, DbError>> {
         ::cache_core::__private::call(
-            Self::__site(),
+            Self::__target(),
             ::cache_core::__private::Mode::Refresh,
             get_lead(__0, __1),
         )
@@ -194,7 +194,7 @@ impl get_lead {
         __1: u64,
     ) -> impl ::cache_core::__private::Future<Output = Result<Option<Lead>, DbError>> {
         ::cache_core::__private::call(
-            Self::__site(),
+            Self::__target(),
             ::cache_core::__private::Mode::Bypass,
             get_lead(__0, __1),
         )

@@ -19,7 +19,7 @@ use crate::span::{first, mixed};
 
 // Input:  async fn get_lead(db: &Db, lead_id: u64) -> Ret { body }
 // Output: async fn get_lead(db: &Db, lead_id: u64) -> Ret {
-//             let miss = match lookup(get_lead::__site().site, .., &|k| { .. }) {
+//             let miss = match lookup(get_lead::__target().site, .., &|k| { .. }) {
 //                 Ok(hit) => return hit,
 //                 Err(miss) => miss.tag(..),
 //             };

@@ -43,7 +43,7 @@ pub(crate) fn handle(cached: &Cached, plan: &CachedPlan, extent: Extent) -> Toke
 }
 
 /// Where a function finds its static.
-// Output: `<get_lead>::__site().site`, `Self::__cache_target_get().site`
+// Output: `<get_lead>::__target().site`, `Self::__cache_target_get().site`
 pub(super) fn site_of(cached: &Cached) -> TokenStream {
     let span = Span::mixed_site();
     if cached.function.is_associated() {
@@ -52,7 +52,7 @@ pub(super) fn site_of(cached: &Cached) -> TokenStream {
     } else {
         let name = own_name(cached.handle_name());
         // In angle brackets, what is wrong with the name is the same here as where it is declared, and is told once.
-        quote_spanned!(span=> <#name>::__site().site)
+        quote_spanned!(span=> <#name>::__target().site)
     }
 }
 
@@ -98,7 +98,7 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
         quote_spanned! {span=>
             #[inline]
             pub fn invalidate_all() -> impl #private::Future<Output = ()> {
-                #private::invalidate_target(#manager, Self::__site())
+                #private::invalidate_target(#manager, Self::__target())
             }
         }
     });
@@ -117,7 +117,7 @@ fn of_function(cached: &Cached, plan: &CachedPlan, extent: Extent) -> TokenStrea
         impl #name {
             pub const INFO: &'static #private::FunctionInfo = &#info;
             #[inline]
-            pub fn __site() -> #private::Target { #target }
+            pub fn __target() -> #private::Target { #target }
             #keyed
             #invalidate_all
             #whole
@@ -141,7 +141,7 @@ fn entry(cached: &Cached, plan: &CachedPlan, parameters: &Parameters) -> Option<
     let (generics, clause, turbofish) = parameters.generics(&cached.function, Some(&ret));
     let (_, _, of_key) = parameters.generics(&cached.function, None);
     let key = quote_spanned!(span=> Self::key #of_key (#names));
-    let place = place(cached, plan, &quote_spanned!(span=> Self::__site()), &key)?;
+    let place = place(cached, plan, &quote_spanned!(span=> Self::__target()), &key)?;
     let put = can_put(cached, plan).then(|| {
         quote_spanned! {at_value=>
             #[inline]
@@ -185,7 +185,7 @@ fn calls(cached: &Cached) -> Option<TokenStream> {
         quote_spanned! {span=>
             #[inline]
             pub fn #own #generics (#list) -> impl #private::Future<Output = #ret> #clause {
-                #private::call(Self::__site(), #private::Mode::#mode, #name #turbofish (#names))
+                #private::call(Self::__target(), #private::Mode::#mode, #name #turbofish (#names))
             }
         }
     };

@@ -82,7 +82,7 @@ pub(super) fn target(invalidator: &Invalidator, plan: &TargetPlan) -> TokenStrea
             quote_spanned!(span=> __targets.key(#key);)
         }
         TargetKind::WholeFunction { path } => {
-            let all = call_of_handle(path, "__site", &[]);
+            let all = call_of_handle(path, "__target", &[]);
             quote_spanned!(span=> __targets.all(#all);)
         }
         TargetKind::Method {

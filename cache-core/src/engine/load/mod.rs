@@ -244,7 +244,7 @@ impl Ticket {
         let reserved = self.lead.take().and_then(|mut reserved| reserved.lead.take());
         match reserved.map_or_else(|| self.try_board(&names), Boarded::Lead) {
             Boarded::Begun(begun) => Ok(begun),
-            Boarded::Lead(lead) => self.lead(lead, names).map_err(Rest::Ask),
+            Boarded::Lead(lead) => self.with_lead(lead, names).map_err(Rest::Ask),
             // Somebody else refreshes what the caller was served.
             Boarded::Wait(_) if self.background => Ok(Begun::Nothing),
             Boarded::Wait(waiting) => Err(Rest::Wait(waiting, names)),
@@ -256,7 +256,7 @@ impl Ticket {
         let asked = match rest {
             Rest::Replace(names) => return Begun::Run(Box::pin(self.replace(&names)).await),
             Rest::Wait(waiting, names) => match self.wait(waiting).await {
-                Ok(lead) => self.lead(lead, names),
+                Ok(lead) => self.with_lead(lead, names),
                 Err(begun) => Ok(begun),
             },
             Rest::Ask(asked) => Err(asked),
@@ -284,7 +284,7 @@ impl Ticket {
     }
 
     /// Goes on with the lead of the load: to an older value, to its function, or to the shared tier.
-    fn lead(&mut self, lead: Lead, names: Names) -> Result<Begun, Asked> {
+    fn with_lead(&mut self, lead: Lead, names: Names) -> Result<Begun, Asked> {
         let window = self.stale_while_revalidate();
         if !self.background
             && window > 0
