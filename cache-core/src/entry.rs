@@ -208,9 +208,36 @@ pub(crate) fn empty_head() -> [u8; BEFORE_TOKEN] {
     head
 }
 
-/// The head of an entry, by which one can tell whether it is still the same; less of bytes that are shorter.
-pub(crate) fn head(bytes: &[u8]) -> &[u8] {
-    bytes.get(..HEAD).unwrap_or(bytes)
+/// The head of what was seen under a key, by which one can tell whether it is still the same; less of bytes that are shorter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    bytes: [u8; HEAD],
+    length: usize,
+}
+
+impl Seen {
+    /// Of nothing.
+    pub(crate) const EMPTY: Self = Self {
+        bytes: [0; HEAD],
+        length: 0,
+    };
+
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut seen = Self::EMPTY;
+        for (place, byte) in seen.bytes.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        seen.length = bytes.len().min(HEAD);
+        seen
+    }
+}
+
+impl std::ops::Deref for Seen {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 /// Whether the first bytes under a key say that a load runs for an entry that is not there yet.

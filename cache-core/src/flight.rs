@@ -90,18 +90,19 @@ pub(crate) enum Joined {
 
 /// What a new load is known by and depends on.
 #[derive(Default)]
-pub(crate) struct Terms {
-    pub(crate) generations: Arc<[Snapshot]>,
+pub(crate) struct Terms<'a> {
+    /// Nothing for a load that depends on nothing.
+    pub(crate) generations: Option<&'a Arc<[Snapshot]>>,
     pub(crate) token: u64,
 }
 
 impl Flight {
     /// A new flight with its first leader.
-    pub(crate) fn start(key: Arc<str>, hash: u64, number: u64, shared: bool, terms: &Terms) -> Lead {
+    pub(crate) fn start(key: Arc<str>, hash: u64, number: u64, shared: bool, terms: &Terms<'_>) -> Lead {
         let flight = Arc::new(Self {
             key,
             hash,
-            generations: Arc::clone(&terms.generations),
+            generations: terms.generations.map(Arc::clone).unwrap_or_default(),
             token: AtomicU64::new(terms.token),
             number,
             claimed: AtomicBool::new(false),
@@ -312,12 +313,6 @@ impl Lead {
     /// The name of this run in the shared tier; 0 where there is none.
     pub(crate) fn token(&self) -> u64 {
         self.token
-    }
-
-    /// What the load depends on, as it stood when it began. Nothing for one who took it over, which may be a call of another
-    /// function.
-    pub(crate) fn generations(&self) -> Option<&Arc<[Snapshot]>> {
-        (self.term == 0).then_some(&self.flight.generations)
     }
 
     /// Polls the function of this caller, which loads the keys of all these leads. A panic in it is passed on to those who wait,

@@ -18,7 +18,7 @@ pub(crate) struct Generation {
     pub(crate) name: Arc<str>,
     /// Changes with every invalidation that this process hears of. What is in memory is held against it.
     version: AtomicU64,
-    /// Counts the changes of all versions, after they have happened.
+    /// Counts the changes of all versions and all doubts about nonces, after they have happened.
     changes: Arc<AtomicU64>,
     known: Mutex<Known>,
 }
@@ -42,13 +42,18 @@ struct Known {
 impl Known {
     /// Whether it was asked for less than `age` milliseconds ago.
     fn is_recent(&self, age: u64) -> bool {
-        self.asked != 0 && clock::now().saturating_sub(self.asked) < age
+        is_recent(self.asked, age)
     }
 
     /// Whether that was so, of these runs of the servers.
     fn is_good(&self, age: u64, runs: u64) -> bool {
         self.runs == runs && self.is_recent(age)
     }
+}
+
+/// Whether something that was asked for at this time, zero for never, was so less than `age` milliseconds ago.
+pub(crate) fn is_recent(asked: u64, age: u64) -> bool {
+    asked != 0 && clock::now().saturating_sub(asked) < age
 }
 
 /// What an answer of the shared tier must find unchanged.
@@ -85,14 +90,15 @@ impl Generation {
         }
     }
 
-    /// The same, with the nonce if that [`is_known`](Self::is_known).
-    pub(crate) fn snapshot_of(self: &Arc<Self>, age: u64, runs: u64) -> Snapshot {
+    /// The same, with the nonce if that [`is_known`](Self::is_known), and when it was asked for.
+    pub(crate) fn snapshot_of(self: &Arc<Self>, age: u64, runs: u64) -> (Snapshot, u64) {
         let known = self.known();
-        Snapshot {
+        let snapshot = Snapshot {
             generation: Arc::clone(self),
             version: self.version(),
             nonce: known.nonce.filter(|_| known.is_good(age, runs)),
-        }
+        };
+        (snapshot, known.asked)
     }
 
     /// Whether the nonce is known and was asked for less than `age` milliseconds ago, of the servers that run now.
@@ -178,6 +184,7 @@ impl Generation {
         let mut known = self.known();
         known.asked = 0;
         known.doubts += 1;
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -208,7 +215,8 @@ pub(crate) struct Generations {
 }
 
 impl Generations {
-    /// How many changes there were. What stood at a number of changes stands as long as there are no more.
+    /// How many changes there were. What stood at a number of changes stands as long as there are no more, and a nonce that was
+    /// known then is known.
     #[inline]
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::SeqCst)

@@ -152,10 +152,10 @@ impl<R> Place<R> {
             tags: self.tags.clone(),
             stale_if_error: self.site.stale_if_error,
             ..Ticket::new(
-                core,
+                Arc::clone(core),
                 Arc::from(self.key.as_str()),
                 core.memory.hash(self.key.as_str()),
-                core.stats.of(self.site.id(), self.site.path),
+                Arc::clone(core.stats.of(self.site.id(), self.site.path)),
             )
         })
     }

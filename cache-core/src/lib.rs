@@ -42,6 +42,7 @@ mod manager;
 mod memory;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod numbered;
 mod planted;
 mod remote;
 #[cfg(any(feature = "axum", feature = "metrics"))]

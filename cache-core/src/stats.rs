@@ -5,9 +5,10 @@ pub(crate) mod times;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::numbered::Numbered;
 use times::{Classes, Times};
 
 /// Threads that count without sharing; further ones share lane 0.
@@ -274,30 +275,18 @@ impl std::fmt::Display for Stats {
     }
 }
 
-/// The counters of all functions of one manager, found by the function's number without a lock.
+/// The counters of all functions of one manager, found without a lock.
 #[derive(Debug)]
 pub(crate) struct StatsTable {
-    /// The first functions, which is all of them in most programs.
-    first: Box<[Cell]>,
-    /// Further blocks, each twice as large as the one before.
-    blocks: [OnceLock<Box<[Cell]>>; 20],
+    functions: Numbered<(&'static str, Arc<Counters>)>,
     /// Calls that no function made.
     pub(crate) direct: Arc<Counters>,
-}
-
-type Cell = OnceLock<(&'static str, Arc<Counters>)>;
-
-const FIRST: usize = 256;
-
-fn cells(count: usize) -> Box<[Cell]> {
-    (0..count).map(|_| OnceLock::new()).collect()
 }
 
 impl StatsTable {
     pub(crate) fn new() -> Self {
         Self {
-            first: cells(FIRST),
-            blocks: [const { OnceLock::new() }; 20],
+            functions: Numbered::new(),
             direct: Arc::default(),
         }
     }
@@ -305,25 +294,16 @@ impl StatsTable {
     /// The counters of function number `id`.
     #[inline]
     pub(crate) fn of(&self, id: usize, path: &'static str) -> &Arc<Counters> {
-        if let Some((_, counters)) = self.first.get(id).and_then(OnceLock::get) {
-            return counters;
+        match self.functions.first(id) {
+            Some((_, counters)) => counters,
+            None => self.find(id, path),
         }
-        self.find(id, path)
     }
 
     #[cold]
     fn find(&self, id: usize, path: &'static str) -> &Arc<Counters> {
-        let cell = if id < FIRST {
-            self.first.get(id)
-        } else {
-            let block = (id / FIRST).ilog2() as usize;
-            let start = FIRST << block;
-            self.blocks
-                .get(block)
-                .and_then(|cell| cell.get_or_init(|| cells(start)).get(id - start))
-        };
-        cell.map_or(&self.direct, |cell| {
-            &cell.get_or_init(|| (path, Arc::default())).1
+        self.functions.place(id).map_or(&self.direct, |place| {
+            &place.get_or_init(|| (path, Arc::default())).1
         })
     }
 
@@ -334,12 +314,7 @@ impl StatsTable {
             entries: entries as u64,
             memory_bytes,
         };
-        for (path, counters) in self
-            .first
-            .iter()
-            .chain(self.blocks.iter().filter_map(OnceLock::get).flatten())
-            .filter_map(OnceLock::get)
-        {
+        for (path, counters) in self.functions.all() {
             let snapshot = counters.snapshot();
             stats.total.add(&snapshot);
             stats

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::codec::{Codec, Content, Encoded, Value};
 use crate::config::duration::millis;
 use crate::key::KeyWriter;
-use crate::stats::LaneLease;
+use crate::stats::{Counters, LaneLease};
 
 /// Whether a call reads and writes the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub(crate) fn by_text(
     let hash = core.memory.hash(key);
     let counters = core.stats.of(site.id(), site.path);
     let short = arguments.short().filter(|_| core.serves(site.tier));
-    let ticket = |background: bool| {
+    let ticket = |core: Arc<Core>, counters: Arc<Counters>, background: bool| {
         Box::new(Ticket {
             arguments: short.map(Box::from),
             site: Some(site),
@@ -160,7 +160,7 @@ pub(crate) fn by_text(
             refresh: mode == Mode::Refresh,
             stale_if_error: site.stale_if_error,
             background,
-            ..Ticket::new(&core, Arc::from(key), hash, counters)
+            ..Ticket::new(core, Arc::from(key), hash, counters)
         })
     };
     if mode == Mode::Use && core.serves(site.tier) {
@@ -183,10 +183,12 @@ pub(crate) fn by_text(
             if due {
                 watch::refresh(Some(site));
             }
-            return (due.then(|| ticket(true)), Some(content));
+            let counters = Arc::clone(counters);
+            return (due.then(|| ticket(core, counters, true)), Some(content));
         }
     }
-    (Some(ticket(false)), None)
+    let counters = Arc::clone(counters);
+    (Some(ticket(core, counters, false)), None)
 }
 
 /// What the caller's run of the function gave, with what its closures say about the value.

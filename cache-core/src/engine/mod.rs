@@ -19,7 +19,7 @@ pub(crate) mod remove;
 pub(crate) mod shape;
 pub(crate) mod side_by_side;
 pub(crate) mod site;
-mod standing;
+pub(crate) mod standing;
 pub(crate) mod watch;
 
 use std::any::TypeId;
@@ -34,14 +34,16 @@ use crate::codec::{Codec, Content};
 use crate::config::duration::millis;
 use crate::config::{BackendMode, Config};
 use crate::entry::Stored;
-use crate::generations::{Generation, Generations, Snapshot};
+use crate::generations::{Generations, Snapshot};
 use crate::memory::{Draft, MemoryStore};
+use crate::numbered::Numbered;
 use crate::remote::{Budget, Remote, Store};
 use crate::stats::{Counters, StatsTable};
 use crate::{clock, remote};
+use standing::Dependencies;
 
-/// What an entry can be invalidated by: the generations of its function, of its namespace and of its tags, in this order.
-pub(crate) type Names = Arc<[Arc<Generation>]>;
+/// What an entry can be invalidated by, for all who ask.
+pub(crate) type Names = Arc<Dependencies>;
 
 /// Everything that one manager is.
 pub(crate) struct Core {
@@ -53,8 +55,10 @@ pub(crate) struct Core {
     pub(crate) generations: Generations,
     pub(crate) popular: popular::Popular,
     pub(crate) pending: pending::Pending,
-    /// What the entries of a function can be invalidated by, tags apart, by the number of the function.
-    of_functions: RwLock<HashMap<usize, Names, foldhash::fast::RandomState>>,
+    /// What the entries of a function can be invalidated by, tags apart.
+    of_functions: Numbered<Names>,
+    /// The same of methods of generic types, which have one number and several namespaces.
+    of_others: RwLock<HashMap<(usize, Box<str>), Names, foldhash::fast::RandomState>>,
     /// The shapes of types, as far as they were asked for.
     shapes: Mutex<HashMap<TypeId, u64, foldhash::fast::RandomState>>,
     /// Which tiers a hit in memory may come from, by [`Tier`]; none when the cache is off.
@@ -116,7 +120,8 @@ impl Core {
             generations: Generations::default(),
             popular: popular::Popular::default(),
             pending: pending::Pending::default(),
-            of_functions: RwLock::default(),
+            of_functions: Numbered::new(),
+            of_others: RwLock::default(),
             shapes: Mutex::default(),
             serves: Default::default(),
             closed: AtomicBool::new(false),

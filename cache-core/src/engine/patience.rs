@@ -54,10 +54,10 @@ impl Patience {
                 codec: ticket.codec,
                 stale_if_error: ticket.stale_if_error,
                 ..Ticket::new(
-                    &ticket.core,
+                    Arc::clone(&ticket.core),
                     Arc::clone(&ticket.key),
                     ticket.hash,
-                    &ticket.counters,
+                    Arc::clone(&ticket.counters),
                 )
             }));
         }

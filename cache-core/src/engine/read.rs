@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::remove::generation;
-use super::standing::learn;
+use super::standing::{Dependencies, Standing, learn};
 use super::{Core, Tier};
 use crate::clock;
 use crate::codec::{self, Codec, Content, Dates, Encoded};
-use crate::entry::{self, Stored, Unreadable};
+use crate::entry::{Seen, Stored, Unreadable};
 use crate::generations::{Generation, Snapshot};
 use crate::memory::Draft;
 use crate::remote::{Budget, Remote};
@@ -29,7 +29,7 @@ pub(crate) enum Found {
 pub(crate) struct Fetched {
     pub(crate) found: Found,
     /// The head of the bytes that were there.
-    pub(crate) seen: Vec<u8>,
+    pub(crate) seen: Seen,
     /// Whether these bytes are of no use to anybody, so that they are to go.
     pub(crate) unreadable: bool,
 }
@@ -37,9 +37,21 @@ pub(crate) struct Fetched {
 impl Fetched {
     pub(crate) const NOTHING: Self = Self {
         found: Found::Nothing,
-        seen: Vec::new(),
+        seen: Seen::EMPTY,
         unreadable: false,
     };
+
+    fn of(found: Result<Found, Useless>, bytes: &[u8]) -> Self {
+        let (found, unreadable) = match found {
+            Ok(found) => (found, false),
+            Err(useless) => (Found::Nothing, matches!(useless, Useless::ToAll)),
+        };
+        Self {
+            found,
+            seen: Seen::of(bytes),
+            unreadable,
+        }
+    }
 }
 
 /// Why bytes are no entry.
@@ -56,9 +68,10 @@ enum Useless {
 pub(crate) struct Wanted<'a> {
     pub(crate) codec: Option<Codec>,
     pub(crate) version: Option<u32>,
-    /// The generations that the reader can be invalidated by, that of the function and that of the namespace first; none
-    /// for one who takes what there is.
-    pub(crate) names: &'a [Arc<Generation>],
+    /// What the reader can be invalidated by; nothing for one who takes what there is.
+    pub(crate) names: &'a Dependencies,
+    /// How that stood when the load began that this is for.
+    pub(crate) standing: Option<&'a Standing>,
     /// How some of them stand, of which the shared tier was asked for this very read.
     pub(crate) asked: &'a [Snapshot],
     pub(crate) counters: &'a Arc<Counters>,
@@ -81,9 +94,12 @@ impl Core {
             }
         }
         let full = self.full_key(key);
-        let unknown = self.unknown(remote, wanted.names);
+        let unknown = match self.standing_of_wanted(remote, wanted) {
+            Some(_) => Vec::new(),
+            None => self.unknown(remote, wanted.names),
+        };
         let bytes = if unknown.is_empty() {
-            remote.get(&full, budget).await
+            remote.get(full, budget).await
         } else {
             let (before, asked) = self.questions(remote, &unknown);
             // On its own, as below: a hit has no room to make for what is asked once a minute.
@@ -96,7 +112,11 @@ impl Core {
             }
         };
         match bytes {
-            Ok(Some(bytes)) => self.decode(remote, key, bytes, wanted, budget).await,
+            Ok(Some(bytes)) => match self.read(remote, key, &bytes, wanted, wanted.asked) {
+                // On its own, as above.
+                Err(Useless::Unknown(_)) => Box::pin(self.decode(remote, key, bytes, wanted, budget)).await,
+                found => Fetched::of(found, &bytes),
+            },
             Ok(None) | Err(_) => Fetched::NOTHING,
         }
     }
@@ -116,15 +136,7 @@ impl Core {
             let standing = Box::pin(self.snapshots(Some(remote), generations, budget)).await;
             found = self.read(remote, key, &bytes, wanted, &standing);
         }
-        let (found, unreadable) = match found {
-            Ok(found) => (found, false),
-            Err(useless) => (Found::Nothing, matches!(useless, Useless::ToAll)),
-        };
-        Fetched {
-            found,
-            seen: entry::head(&bytes).to_vec(),
-            unreadable,
-        }
+        Fetched::of(found, &bytes)
     }
 
     /// The same, given how generations stand that the shared tier was asked for.
@@ -157,14 +169,11 @@ impl Core {
         if stored.origin != self.origin(remote, key, names) {
             return Err(Useless::Here);
         }
-        let has = |name: &str| stored.generations.iter().any(|(other, _)| other == name);
-        if !is_meant_for(has, wanted.names) {
-            return Err(Useless::Here);
-        }
         let generations = self.snapshots_of(remote, &stored.generations, wanted, asked)?;
         if let Some(codec) = wanted.codec
             && stored.payload.is_some()
-            && (stored.codec != codec.format || (stored.shape != 0 && stored.shape != self.shape_of(codec)))
+            && (stored.codec != codec.format
+                || (stored.shape != 0 && stored.shape != self.shape_for(wanted.names, codec)))
         {
             counters.errors.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(
@@ -227,7 +236,7 @@ impl Core {
         })
     }
 
-    /// The snapshots that an entry was stored with, if all of them still stand.
+    /// The snapshots that an entry was stored with, if it is meant for the reader and all of them still stand.
     fn snapshots_of(
         &self,
         remote: &Remote,
@@ -237,14 +246,27 @@ impl Core {
     ) -> Result<Arc<[Snapshot]>, Useless> {
         let of_reader = wanted.names.iter().map(|generation| &*generation.name);
         let current = if asked.is_empty() && of_reader.eq(stored.iter().map(|(name, _)| &**name)) {
-            self.standing_known(remote, wanted.names)
+            self.standing_of_wanted(remote, wanted)
                 .ok_or_else(|| Useless::Unknown(wanted.names.to_vec()))?
-        } else {
+        } else if is_meant_for(|name| stored.iter().any(|(other, _)| other == name), wanted.names) {
             self.standing_of(remote, stored, wanted, asked)?
+        } else {
+            return Err(Useless::Here);
         };
         let mut pairs = current.iter().zip(stored);
         let stand = pairs.all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
         stand.then_some(current).ok_or(Useless::Here)
+    }
+
+    /// How that stands what the reader can be invalidated by, unless the shared tier has to be asked for a nonce.
+    fn standing_of_wanted(&self, remote: &Remote, wanted: &Wanted<'_>) -> Option<Arc<[Snapshot]>> {
+        let standing = wanted
+            .standing
+            .filter(|standing| self.is_still_known(remote, standing));
+        match standing {
+            Some(standing) => Some(Arc::clone(&standing.snapshots)),
+            None => Some(self.standing_known(remote, wanted.names)?.snapshots),
+        }
     }
 
     /// How the generations stand that an entry was stored with, whichever they are.
@@ -270,7 +292,7 @@ impl Core {
             known.map_or_else(|| self.generations.of(name), Arc::clone)
         };
         let generations: Vec<Arc<Generation>> = stored.iter().map(of).collect();
-        self.standing_known(remote, &generations)
+        self.standing_of_these(remote, &generations)
             .ok_or(Useless::Unknown(generations))
     }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
 use tracing::{Level, Span};
 
@@ -82,6 +83,11 @@ pub(crate) fn loaded(
         background,
         "the function has run"
     );
+}
+
+/// When a call begins to wait for another one's run, if anybody wants to know. To read the clock costs more than the rest.
+pub(crate) fn waits() -> Option<Instant> {
+    is_heard(Level::DEBUG).then(Instant::now)
 }
 
 /// The result of another call's run was shared.

@@ -9,6 +9,7 @@ use super::set_many::{SetMany, Warm};
 use super::{CacheManager, Mark, Sought, reading, typed};
 use crate::codec::{self, Codec};
 use crate::engine::read::{Found, Wanted};
+use crate::engine::standing::Dependencies;
 use crate::engine::{Tier, watch};
 use crate::stats::LaneLease;
 
@@ -72,7 +73,8 @@ impl CacheManager {
                     let wanted = Wanted {
                         codec: Some(codec),
                         version: None,
-                        names: &[],
+                        names: &Dependencies::default(),
+                        standing: None,
                         asked: &[],
                         counters,
                     };

@@ -111,7 +111,12 @@ where
                     ttl: self.ttl,
                     stale_if_error: self.stale_if_error.map_or(0, millis),
                     tags: self.tags,
-                    ..Ticket::new(core, Arc::from(self.key), hash, &core.stats.direct)
+                    ..Ticket::new(
+                        Arc::clone(core),
+                        Arc::from(self.key),
+                        hash,
+                        Arc::clone(&core.stats.direct),
+                    )
                 })
             });
             let miss = Miss::of::<Fallible<Plain<T>, E>, Unshared>(ticket);

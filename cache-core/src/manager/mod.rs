@@ -31,6 +31,7 @@ use crate::config::{self, Settings};
 use crate::engine::call::decoded;
 use crate::engine::read::{Found, Wanted};
 use crate::engine::remove::Name;
+use crate::engine::standing::Dependencies;
 use crate::engine::{Core, Tier, current, watch};
 use crate::flight::Terms;
 use crate::remote::Budget;
@@ -163,7 +164,8 @@ impl CacheManager {
             let wanted = Wanted {
                 codec: Some(codec),
                 version: None,
-                names: &[],
+                names: &Dependencies::default(),
+                standing: None,
                 asked: &[],
                 counters,
             };
@@ -254,7 +256,8 @@ impl CacheManager {
         let wanted = Wanted {
             codec: None,
             version: None,
-            names: &[],
+            names: &Dependencies::default(),
+            standing: None,
             asked: &[],
             counters: &core.stats.direct,
         };

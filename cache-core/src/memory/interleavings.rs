@@ -180,7 +180,7 @@ fn g4_what_was_loaded_under_a_generation_ends_with_it() {
             thread::spawn(move || {
                 let snapshots: Arc<[_]> = Arc::new([generations.of("tag").snapshot(u64::MAX)]);
                 let terms = Terms {
-                    generations: Arc::clone(&snapshots),
+                    generations: Some(&snapshots),
                     token: 0,
                 };
                 if let Admission::Joined(Joined::Lead(mut lead)) =

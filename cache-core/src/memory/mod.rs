@@ -210,7 +210,13 @@ impl MemoryStore {
     }
 
     /// Joins the load of a key or begins it. With `fresh_wanted`, an entry that has come meanwhile is found first.
-    pub(crate) fn admit(&self, hash: u64, key: &Arc<str>, fresh_wanted: bool, terms: &Terms) -> Admission {
+    pub(crate) fn admit(
+        &self,
+        hash: u64,
+        key: &Arc<str>,
+        fresh_wanted: bool,
+        terms: &Terms<'_>,
+    ) -> Admission {
         let mut shard = self.write_shard(hash);
         if fresh_wanted
             && let Some(entry) = shard.find(hash, key.as_bytes())
@@ -236,7 +242,7 @@ impl MemoryStore {
     }
 
     /// Begins a load that nobody shares.
-    pub(crate) fn load_alone(&self, hash: u64, key: impl Into<Arc<str>>, terms: &Terms) -> Lead {
+    pub(crate) fn load_alone(&self, hash: u64, key: impl Into<Arc<str>>, terms: &Terms<'_>) -> Lead {
         let lead = Flight::start(
             key.into(),
             hash,

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::config::duration::millis;
-use crate::entry::{self, HEAD};
+use crate::entry::{self, HEAD, Seen};
 use crate::planted::{Bug, planted};
 
 /// What a load asks of the shared tier before it runs.
@@ -21,7 +21,7 @@ pub(crate) struct Claim {
     pub(crate) lease: Duration,
     pub(crate) aim: Aim,
     /// The head of an entry that was read, and that this load is to replace although it may look fresh.
-    pub(crate) seen: Vec<u8>,
+    pub(crate) seen: Seen,
     /// The token of a load that this one has waited for; 0 for none.
     pub(crate) waited: u64,
 }
@@ -140,7 +140,7 @@ fn lease_bytes(token: u64, due: u64, state: u8, terms: u64) -> [u8; HEAD - 25] {
 pub(crate) fn claim(current: Option<&[u8]>, claim: &Claim, now: u64) -> (Change, Claimed) {
     let due = now.saturating_add(millis(claim.lease));
     if let Some(head) = current.and_then(Head::of) {
-        let seen = head.bytes.get(..HEAD) == Some(claim.seen.as_slice());
+        let seen = head.bytes.get(..HEAD) == Some(&*claim.seen);
         let pending = head.due > now;
         if claim.aim != Aim::Replace && pending && head.token != claim.token {
             if head.state == FAILED && head.token == claim.waited {
@@ -259,7 +259,7 @@ pub(crate) fn release(current: Option<&[u8]>, token: u64, end: End, now: u64) ->
 /// Removes bytes that are of no use, if they are still the ones that were seen.
 pub(crate) fn discard(current: Option<&[u8]>, seen: &[u8]) -> Change {
     match current {
-        Some(bytes) if entry::head(bytes) == seen => Change::Delete,
+        Some(bytes) if *Seen::of(bytes) == *seen => Change::Delete,
         _ => Change::Keep,
     }
 }

@@ -101,8 +101,8 @@ macro_rules! ask {
 }
 
 impl Remote {
-    pub(crate) async fn get(&self, key: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
-        ask!(self, budget, redis => redis.get(key, budget), store => store.get(key))
+    pub(crate) async fn get(&self, key: String, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
+        ask!(self, budget, redis => redis.get(key, budget), store => store.get(&key))
     }
 
     /// Reads a key, and the nonces of generations, which are made where there are none.

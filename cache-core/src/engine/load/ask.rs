@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::read::{Fetched, Found, Wanted};
+use super::super::standing::{Dependencies, Standing};
 use super::super::watch;
 use super::run::Older;
 use super::{Begun, Run, Ticket, refresh_at};
 use crate::clock;
+use crate::entry::Seen;
 use crate::flight::Outcome;
-use crate::generations::Generation;
 use crate::memory::{Committed, Draft};
 use crate::remote::Remote;
 use crate::remote::guard::{Aim, Claim, Claimed};
@@ -50,15 +51,15 @@ pub(super) enum Look {
 
 impl Ticket {
     /// A load that replaces whatever is there.
-    pub(super) async fn replace(&self, names: &[Arc<Generation>]) -> Box<Run> {
+    pub(super) async fn replace(&self, names: &Dependencies) -> Box<Run> {
         let core = &self.core;
         let mut run = self.run_alone(names);
         let Some(remote) = self.reachable() else {
             return run;
         };
         run.origin = core.origin(remote, &self.key, names.iter().map(|generation| &generation.name));
-        run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
-        if let Some(claim) = self.claim(&run, Aim::Replace, Vec::new()) {
+        run.standing = Standing::of(core.snapshots(Some(remote), names, &mut run.budget).await);
+        if let Some(claim) = self.claim(&run, Aim::Replace, Seen::EMPTY) {
             let key = core.full_key(&self.key);
             run.flight.set_claimed(true);
             let claimed = remote.claim(&key, &claim, &mut run.budget).await;
@@ -80,34 +81,26 @@ impl Ticket {
 
     /// Looks for the entry in the shared tier, which can be reached, and claims its key there if it is of no use. Nothing is given
     /// when the function is to run.
-    pub(super) async fn ask(
-        &mut self,
-        remote: &Remote,
-        run: &mut Run,
-        names: &[Arc<Generation>],
-    ) -> Option<Begun> {
-        let core = Arc::clone(&self.core);
-        let wanted = self.wanted(names);
+    pub(super) async fn ask(&mut self, run: &mut Run, names: &Dependencies) -> Option<Begun> {
+        let core = &self.core;
+        let remote = core.shared(self.tier())?;
         run.origin = core.origin(remote, &self.key, names.iter().map(|generation| &generation.name));
+        let wanted = self.wanted(names, &run.standing);
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
         #[cfg(test)]
         core.memory.register_late(&run.flight);
-        let mut seen = Vec::new();
+        let mut seen = Seen::EMPTY;
         if let Some(begun) = self.consider(run, fetched, &mut seen) {
             return Some(begun);
         }
         // On its own, so that a hit has no room to make for it.
-        Box::pin(self.acquire(remote, run, names, seen)).await
+        Box::pin(self.acquire(run, names, seen)).await
     }
 
     /// Claims the key in the shared tier, or waits for the load that holds it. Nothing is given when the function is to run.
-    async fn acquire(
-        &mut self,
-        remote: &Remote,
-        run: &mut Run,
-        names: &[Arc<Generation>],
-        seen: Vec<u8>,
-    ) -> Option<Begun> {
+    async fn acquire(&mut self, run: &mut Run, names: &Dependencies, seen: Seen) -> Option<Begun> {
+        let core = Arc::clone(&self.core);
+        let remote = core.shared(self.tier())?;
         let mut attempt = self.attempt(remote, run, names, seen).await?;
         let first = self.look(remote, run, &mut attempt).await;
         self.hold_out(remote, run, names, attempt, first).await
@@ -118,15 +111,16 @@ impl Ticket {
         &self,
         remote: &Remote,
         run: &mut Run,
-        names: &[Arc<Generation>],
-        seen: Vec<u8>,
+        names: &Dependencies,
+        seen: Seen,
     ) -> Option<Attempt> {
         let core = &self.core;
-        run.generations = core.standing(names, false);
-        if run.generations.iter().any(|snapshot| snapshot.nonce.is_none()) {
+        let mut snapshots = core.standing(names, false);
+        if snapshots.iter().any(|snapshot| snapshot.nonce.is_none()) {
             // What was told meanwhile may have missed something.
-            run.generations = core.snapshots(Some(remote), names, &mut run.budget).await;
+            snapshots = core.snapshots(Some(remote), names, &mut run.budget).await;
         }
+        run.standing = Standing::of(snapshots);
         let aim = if self.background { Aim::Refresh } else { Aim::Fill };
         Some(Attempt {
             claim: self.claim(run, aim, seen)?,
@@ -201,7 +195,7 @@ impl Ticket {
         &mut self,
         remote: &Remote,
         run: &mut Run,
-        names: &[Arc<Generation>],
+        names: &Dependencies,
         mut attempt: Attempt,
         mut look: Look,
     ) -> Option<Begun> {
@@ -209,7 +203,7 @@ impl Ticket {
             match look {
                 Look::Over(begun) => return begun,
                 Look::Found(bytes) => {
-                    let wanted = self.wanted(names);
+                    let wanted = self.wanted(names, &run.standing);
                     let core = Arc::clone(&self.core);
                     let fetched = core
                         .decode(remote, &self.key, bytes, &wanted, &mut run.budget)
@@ -245,18 +239,19 @@ impl Ticket {
         }
     }
 
-    pub(super) fn wanted<'a>(&'a self, names: &'a [Arc<Generation>]) -> Wanted<'a> {
+    pub(super) fn wanted<'a>(&'a self, names: &'a Dependencies, standing: &'a Standing) -> Wanted<'a> {
         Wanted {
             codec: self.codec,
             version: self.site.map(|site| site.version),
             names,
+            standing: Some(standing),
             asked: &[],
             counters: &self.counters,
         }
     }
 
     /// Whether what was read ends the search. `seen` becomes the head of an entry that this load is to replace.
-    pub(super) fn consider(&mut self, run: &mut Run, fetched: Fetched, seen: &mut Vec<u8>) -> Option<Begun> {
+    pub(super) fn consider(&mut self, run: &mut Run, fetched: Fetched, seen: &mut Seen) -> Option<Begun> {
         match fetched.found {
             Found::Fresh(draft) => {
                 let due = self
@@ -276,7 +271,7 @@ impl Ticket {
                 Some(Begun::Content(content))
             }
             Found::Stale(draft) => {
-                seen.clear();
+                *seen = Seen::EMPTY;
                 let content = draft.content.clone();
                 let now = clock::now();
                 let within = |window: u64| now < draft.value_until.saturating_add(window);
@@ -307,13 +302,13 @@ impl Ticket {
     }
 
     /// What the key is claimed with. Nothing where a generation is not known: the result could not be invalidated.
-    fn claim(&self, run: &Run, aim: Aim, seen: Vec<u8>) -> Option<Claim> {
+    fn claim(&self, run: &Run, aim: Aim, seen: Seen) -> Option<Claim> {
         let mut terms = Terms64::default();
         terms.write(&self.site.map_or(0, |site| site.version).to_le_bytes());
         if let Some(codec) = self.codec {
             terms.write(&self.core.shape_of(codec).to_le_bytes());
         }
-        for snapshot in &*run.generations {
+        for snapshot in &*run.standing.snapshots {
             terms.write(snapshot.generation.name.as_bytes());
             terms.write(&snapshot.nonce?.to_le_bytes());
         }

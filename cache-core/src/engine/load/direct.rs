@@ -26,7 +26,7 @@ impl Ticket {
         let remote = self.reachable()?;
         // The load is what an invalidation that comes meanwhile will fence.
         let mut run = self.run_alone(&names);
-        let wanted = self.wanted(&names);
+        let wanted = self.wanted(&names, &run.standing);
         let fetched = core.fetch(remote, &self.key, &wanted, &mut run.budget).await;
         core.discard(remote, &self.key, &fetched, &mut run.budget).await;
         let Found::Fresh(draft) = fetched.found else {
@@ -58,7 +58,7 @@ impl Ticket {
         // Loads that run hold something older than this, and nobody is to join them.
         self.core.memory.fence(self.hash, &self.key);
         let mut run = self.replace(&self.names()).await;
-        let generations = Arc::clone(&run.generations);
+        let generations = Arc::clone(&run.standing.snapshots);
         let keep = self.keeping(Content::Value(value), ttl, size, generations);
         self.keep(&mut run, keep).await;
     }

@@ -13,7 +13,9 @@ use super::super::read::{Fetched, Wanted};
 use super::super::side_by_side::all;
 use super::ask::Look;
 use super::{Begun, Boarded, Loaded, Run, Stale, Ticket};
+use crate::engine::standing::Standing;
 use crate::engine::{Core, Names};
+use crate::entry::Seen;
 use crate::generations::{Generation, Snapshot};
 use crate::planted::{Bug, planted};
 use crate::remote::{Budget, Remote};
@@ -53,8 +55,8 @@ pub(crate) fn begin_all(core: &Arc<Core>, tickets: Vec<(usize, Box<Ticket>)>) ->
         let names = ticket.names();
         match ticket.try_board(&names) {
             Boarded::Begun(begun) => next.push(Next::Begun(index, ticket, begun)),
-            Boarded::Lead(lead) => ours.push(Led {
-                run: ticket.run(lead, &names),
+            Boarded::Lead(lead, standing) => ours.push(Led {
+                run: Run::new(core, lead, standing),
                 index,
                 ticket,
                 names,
@@ -114,7 +116,7 @@ async fn fetch_all(core: &Arc<Core>, remote: &Remote, led: &[Led], budget: &mut 
     // Nonces that are not known are asked for together, and not one entry after the other.
     let names: BTreeMap<&str, Arc<Generation>> = led
         .iter()
-        .flat_map(|led| &*led.names)
+        .flat_map(|led| led.names.iter())
         .map(|generation| (&*generation.name, Arc::clone(generation)))
         .collect();
     let names: Vec<Arc<Generation>> = names.into_values().collect();
@@ -129,7 +131,10 @@ async fn fetch_all(core: &Arc<Core>, remote: &Remote, led: &[Led], budget: &mut 
         let keys = piece.iter().map(|led| core.full_key(&led.ticket.key)).collect();
         let replies = remote.get_many(keys, budget).await.unwrap_or_default();
         let mut replies = replies.into_iter();
-        for Led { ticket, names, .. } in piece {
+        for Led {
+            ticket, names, run, ..
+        } in piece
+        {
             let bytes = replies.next().flatten();
             // Redis still has what an invalidation that it did not take is about.
             let Some(bytes) = bytes.filter(|_| !core.pending.covers(&ticket.key)) else {
@@ -144,7 +149,7 @@ async fn fetch_all(core: &Arc<Core>, remote: &Remote, led: &[Led], budget: &mut 
                 .collect();
             let wanted = Wanted {
                 asked: &asked,
-                ..ticket.wanted(names)
+                ..ticket.wanted(names, &run.standing)
             };
             fetched.push(core.decode(remote, &ticket.key, bytes, &wanted, budget).await);
         }
@@ -161,7 +166,7 @@ impl Led {
             names,
             run,
         } = &mut self;
-        let mut seen = Vec::new();
+        let mut seen = Seen::EMPTY;
         if let Some(begun) = ticket.consider(run, fetched, &mut seen) {
             return Next::Begun(*index, self.ticket, begun);
         }
@@ -202,7 +207,7 @@ pub(crate) async fn finish_all(loads: Vec<(Box<Ticket>, Box<Run>, Loaded)>, star
         .enumerate()
         .map(|(index, (ticket, mut run, loaded))| {
             if planted(Bug::GenerationsAfterBody) {
-                run.generations = ticket.core.standing(&ticket.names(), false);
+                run.standing = Standing::of(ticket.core.standing(&ticket.names(), false));
             }
             // They were loaded in the same time, which is counted once.
             let started = if index == 0 { started } else { Instant::now() };

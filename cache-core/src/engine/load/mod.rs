@@ -14,15 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::read::is_meant_for;
 use super::site::Site;
+use super::standing::{Dependencies, Standing};
 use super::{Core, Names, Tier, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Value};
 use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
-use crate::generations::{Generation, Snapshot, fresh_nonce};
+use crate::generations::fresh_nonce;
 use crate::memory::{Admission, Draft, Entry};
 use crate::remote::Remote;
 use crate::stats::Counters;
@@ -75,7 +74,8 @@ pub(crate) enum Begun {
 enum Boarded {
     /// To go on with what is known.
     Begun(Begun),
-    Lead(Lead),
+    /// To lead, given how things stood when that was said.
+    Lead(Lead, Standing),
     Wait(Waiting),
 }
 
@@ -143,13 +143,13 @@ impl Verdict {
 
 impl Ticket {
     /// A ticket for a key, with nothing said.
-    pub(crate) fn new(core: &Arc<Core>, key: Arc<str>, hash: u64, counters: &Arc<Counters>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, key: Arc<str>, hash: u64, counters: Arc<Counters>) -> Self {
         Self {
-            core: Arc::clone(core),
+            core,
             key,
             hash,
             arguments: None,
-            counters: Arc::clone(counters),
+            counters,
             site: None,
             codec: None,
             refresh: false,
@@ -183,9 +183,9 @@ impl Ticket {
         }
     }
 
-    fn terms(&self, names: &[Arc<Generation>]) -> Terms {
+    fn terms<'a>(&self, standing: &'a Standing) -> Terms<'a> {
         Terms {
-            generations: self.core.standing(names, false),
+            generations: Some(&standing.snapshots),
             token: if self.core.shared(self.tier()).is_some() {
                 fresh_nonce()
             } else {
@@ -242,9 +242,14 @@ impl Ticket {
             return Ok(begun);
         }
         let reserved = self.lead.take().and_then(|mut reserved| reserved.lead.take());
-        match reserved.map_or_else(|| self.try_board(&names), Boarded::Lead) {
+        let boarded = match reserved {
+            // One who was reserved may have been so for a while.
+            Some(lead) => Boarded::Lead(lead, self.core.standing_here(&names)),
+            None => self.try_board(&names),
+        };
+        match boarded {
             Boarded::Begun(begun) => Ok(begun),
-            Boarded::Lead(lead) => self.with_lead(lead, names).map_err(Rest::Ask),
+            Boarded::Lead(lead, standing) => self.with_lead(lead, standing, names).map_err(Rest::Ask),
             // Somebody else refreshes what the caller was served.
             Boarded::Wait(_) if self.background => Ok(Begun::Nothing),
             Boarded::Wait(waiting) => Err(Rest::Wait(waiting, names)),
@@ -256,7 +261,10 @@ impl Ticket {
         let asked = match rest {
             Rest::Replace(names) => return Begun::Run(Box::pin(self.replace(&names)).await),
             Rest::Wait(waiting, names) => match self.wait(waiting).await {
-                Ok(lead) => self.with_lead(lead, names),
+                Ok(lead) => {
+                    let standing = self.core.standing_here(&names);
+                    self.with_lead(lead, standing, names)
+                }
                 Err(begun) => Ok(begun),
             },
             Rest::Ask(asked) => Err(asked),
@@ -265,13 +273,10 @@ impl Ticket {
             Ok(begun) => return begun,
             Err(asked) => asked,
         };
-        let core = Arc::clone(&self.core);
-        if let Some(remote) = core.shared(self.tier())
-            && let Some(begun) = self.ask(remote, &mut run, &names).await
-        {
-            return begun;
+        match self.ask(&mut run, &names).await {
+            Some(begun) => begun,
+            None => self.take_off(run),
         }
-        self.take_off(run)
     }
 
     /// The shared tier, unless it is known to be gone. Nothing is written down for nobody to read.
@@ -284,7 +289,7 @@ impl Ticket {
     }
 
     /// Goes on with the lead of the load: to an older value, to its function, or to the shared tier.
-    fn with_lead(&mut self, lead: Lead, names: Names) -> Result<Begun, Asked> {
+    fn with_lead(&mut self, lead: Lead, standing: Standing, names: Names) -> Result<Begun, Asked> {
         let window = self.stale_while_revalidate();
         if !self.background
             && window > 0
@@ -292,22 +297,12 @@ impl Ticket {
         {
             return Ok(self.serve_early(older, lead));
         }
-        let run = self.run(lead, &names);
+        let run = Run::new(&self.core, lead, standing);
         if self.reachable().is_some() {
             Err((run, names))
         } else {
             Ok(self.take_off(run))
         }
-    }
-
-    /// The run of one who has the lead.
-    fn run(&self, lead: Lead, names: &[Arc<Generation>]) -> Box<Run> {
-        // One who was reserved may have been so for a while.
-        let known = lead
-            .generations()
-            .filter(|known| known.iter().all(Snapshot::stands));
-        let generations = known.map_or_else(|| self.core.standing(names, true), Arc::clone);
-        Run::new(&self.core, lead, generations)
     }
 
     /// Serves an older value of memory when the function has just failed, and is left in peace for a while.
@@ -353,21 +348,22 @@ impl Ticket {
             return Err(Begun::Nothing);
         };
         let takes_older = self.window() > 0;
-        let began = Instant::now();
+        let began = watch::waits();
         match waiter.wait(self.core.config.lease, takes_older).await {
             Ok(outcome) => {
                 self.counters.misses.fetch_add(1, Relaxed);
-                Err(self.follow(outcome, Some(began.elapsed())))
+                Err(self.follow(outcome, began.map(|began| began.elapsed())))
             }
             Err(lead) => Ok(lead),
         }
     }
 
     /// Takes the lead of the load, unless there is a fresh value or somebody else has the lead.
-    fn try_board(&self, names: &[Arc<Generation>]) -> Boarded {
+    fn try_board(&self, names: &Dependencies) -> Boarded {
         let core = &self.core;
         let mut fresh_wanted = core.in_memory(self.tier()) && !self.background;
-        let terms = self.terms(names);
+        let standing = core.standing_here(names);
+        let terms = self.terms(&standing);
         loop {
             match core.memory.admit(self.hash, &self.key, fresh_wanted, &terms) {
                 Admission::Ready => {
@@ -385,7 +381,7 @@ impl Ticket {
                         None => {}
                     }
                 }
-                Admission::Joined(Joined::Lead(lead)) => return Boarded::Lead(lead),
+                Admission::Joined(Joined::Lead(lead)) => return Boarded::Lead(lead, standing),
                 Admission::Joined(Joined::Wait(waiter)) => {
                     return Boarded::Wait(Waiting {
                         core: Arc::clone(core),
@@ -421,15 +417,18 @@ impl Ticket {
         self.run_alone(&self.names())
     }
 
-    fn run_alone(&self, names: &[Arc<Generation>]) -> Box<Run> {
-        let terms = self.terms(names);
+    fn run_alone(&self, names: &Dependencies) -> Box<Run> {
+        let standing = self.core.standing_here(names);
         let key = Arc::clone(&self.key);
-        let lead = self.core.memory.load_alone(self.hash, key, &terms);
-        self.run(lead, names)
+        let lead = self
+            .core
+            .memory
+            .load_alone(self.hash, key, &self.terms(&standing));
+        Run::new(&self.core, lead, standing)
     }
 
     /// Whether an entry in memory can be invalidated by all that this call's function can be invalidated by.
-    fn may_be_served(&self, entry: &Entry, names: &[Arc<Generation>]) -> bool {
+    fn may_be_served(&self, entry: &Entry, names: &Dependencies) -> bool {
         let has = |name: &str| {
             let mut held = entry.generations.iter();
             held.any(|snapshot| *snapshot.generation.name == *name)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::Core;
+use super::super::standing::Standing;
 use super::settle::Left;
 use crate::codec::Content;
 use crate::flight::{Flight, Lead, Outcome, Waiter};
@@ -27,7 +28,7 @@ pub(crate) struct Run {
     pub(super) token: u64,
     pub(super) budget: Budget,
     /// What the load depends on, as it stood before the function began.
-    pub(super) generations: Arc<[Snapshot]>,
+    pub(super) standing: Standing,
     /// Which servers it asked for that; nothing when none was known.
     pub(super) origin: u64,
     /// When it was last said in the shared tier that this load is alive, while the key is held for it there.
@@ -39,7 +40,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(core: &Arc<Core>, lead: Lead, generations: Arc<[Snapshot]>) -> Box<Self> {
+    pub(super) fn new(core: &Arc<Core>, lead: Lead, standing: Standing) -> Box<Self> {
         Box::new(Self {
             core: Arc::clone(core),
             flight: Arc::clone(lead.flight()),
@@ -47,7 +48,7 @@ impl Run {
             lead: Some(lead),
             spoke: false,
             budget: core.budget(),
-            generations,
+            standing,
             origin: 0,
             claimed: None,
             stale: None,
@@ -115,7 +116,7 @@ impl Run {
 
     /// Whether all that the load depends on is as it was.
     pub(super) fn stands(&self) -> bool {
-        !self.flight.is_fenced() && self.generations.iter().all(Snapshot::stands)
+        !self.flight.is_fenced() && self.standing.snapshots.iter().all(Snapshot::stands)
     }
 
     /// Whether the result may be stored on these servers. What was learnt from others may have been invalidated on them, in vain.

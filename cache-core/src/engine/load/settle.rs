@@ -133,7 +133,7 @@ impl Ticket {
         let generations = if planted(Bug::GenerationAfterLoad) {
             self.core.standing(&self.names(), false)
         } else {
-            Arc::clone(&run.generations)
+            Arc::clone(&run.standing.snapshots)
         };
         let mut keep = self.keeping(content, ttl, size, generations);
         if run.claimed.is_some() {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::link::{Link, accepted};
 use crate::remote::{Budget, Unavailable};
 
-/// Up to so many reads at once go by themselves, unless all of them do.
+/// Up to so many reads at once go by themselves.
 const FEW: usize = 8;
 /// Reads one key.
 const GET: &str = "GET";
@@ -23,9 +23,9 @@ const MOST: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Gather {
-    /// Up to so many reads at once go by themselves.
-    few: usize,
-    /// Reads that are under way, gathered or not.
+    /// False where each read is to be a `GET`.
+    gathers: bool,
+    /// Reads that are under way, gathered or not, where they may be gathered.
     under_way: AtomicUsize,
     gathered: Mutex<Vec<Read>>,
 }
@@ -34,10 +34,20 @@ impl Gather {
     /// `gathers` is false where each read is to be a `GET`.
     pub(super) fn new(gathers: bool) -> Self {
         Self {
-            few: if gathers { FEW } else { usize::MAX },
+            gathers,
             under_way: AtomicUsize::new(0),
             gathered: Mutex::default(),
         }
+    }
+
+    /// Counts one more read, and says whether it is to go by itself.
+    fn one_more(&self) -> (Option<UnderWay<'_>>, bool) {
+        // What nobody asks for is not counted: all threads would write to it.
+        if !self.gathers {
+            return (None, true);
+        }
+        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
+        (Some(UnderWay(self)), before < FEW)
     }
 }
 
@@ -58,21 +68,21 @@ impl Drop for UnderWay<'_> {
 
 impl Link {
     /// What is under a key.
-    pub(super) async fn read(self: &Arc<Self>, key: &str, budget: &mut Budget) -> Result<Value, Unavailable> {
+    pub(super) async fn read(
+        self: &Arc<Self>,
+        key: String,
+        budget: &mut Budget,
+    ) -> Result<Value, Unavailable> {
         let gather = self.gather();
-        let before = gather.under_way.fetch_add(1, Ordering::Relaxed);
-        let _under_way = UnderWay(gather);
-        if before < gather.few || !self.is_up() {
+        let (_under_way, alone) = gather.one_more();
+        if alone || !self.is_up() {
             // On its own: what is gathered has no room to make for it.
             let mut get = Cmd::with_capacity(2, GET.len() + key.len());
             get.arg(GET).arg(key);
             return accepted(Box::pin(self.ask(&get, budget)).await?);
         }
         let (reply, answer) = oneshot::channel();
-        let read = Read {
-            key: key.to_owned(),
-            reply,
-        };
+        let read = Read { key, reply };
         let is_first = {
             let mut gathered = gather.gathered.lock().unwrap_or_else(PoisonError::into_inner);
             gathered.push(read);

@@ -115,7 +115,7 @@ impl RedisTier {
         self.nodes.health(limit).await
     }
 
-    pub(crate) async fn get(&self, key: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
+    pub(crate) async fn get(&self, key: String, budget: &mut Budget) -> Result<Option<Vec<u8>>, Unavailable> {
         self.nodes.read(key, budget).await.map(bytes)
     }
 

@@ -85,11 +85,11 @@ impl Nodes {
     }
 
     /// What is under a key. Reads of one server may ride together.
-    pub(super) async fn read(&self, key: &str, budget: &mut Budget) -> Result<Value, Unavailable> {
+    pub(super) async fn read(&self, key: String, budget: &mut Budget) -> Result<Value, Unavailable> {
         match &self.layout {
             Layout::One(node) => node.link.read(key, budget).await,
             // On its own, so that a read of one server has no room to make for it.
-            Layout::Many(cluster) => Box::pin(cluster.send(key, redis::cmd("GET").arg(key), budget)).await,
+            Layout::Many(cluster) => Box::pin(cluster.send(&key, redis::cmd("GET").arg(&key), budget)).await,
         }
     }
 
