@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of `cache-core`, each group allowed to use itself and those above it.
 const LAYERS: &[&[&str]] = &[
-    &["error", "clock", "glob", "planted", "sync"],
+    &["error", "clock", "glob", "planted", "sync", "numbered"],
     &["key"],
     &["config"],
     &["codec", "entry"],

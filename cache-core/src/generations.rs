@@ -314,6 +314,18 @@ mod tests {
     }
 
     #[test]
+    fn l2_a_doubt_is_counted_like_a_change() {
+        let generations = Generations::default();
+        let generation = generations.of("org:7");
+        generation.learn(generation.before(0), 41);
+        let changes = generations.changes();
+        generation.learn(generation.before(0), 41);
+        assert_eq!(generations.changes(), changes);
+        generation.distrust();
+        assert_ne!(generations.changes(), changes);
+    }
+
+    #[test]
     fn g2_an_earlier_answer_that_comes_later_is_not_taken_over() {
         let generation = Generations::default().of("org:7");
         let (early, late) = (generation.before(0), generation.before(0));

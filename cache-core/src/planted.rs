@@ -16,6 +16,8 @@ pub(crate) enum Bug {
     FlightByKey,
     /// Takes down the generations of the elements of a call after the body has run.
     GenerationsAfterBody,
+    /// Believes what was seen of generations after something has changed.
+    KnownForEver,
 }
 
 /// Whether this fault is planted.

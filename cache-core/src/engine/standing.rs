@@ -11,6 +11,7 @@ use super::{Core, Names};
 use crate::codec::Codec;
 use crate::config::duration::millis;
 use crate::generations::{Before, Generation, Snapshot, fresh_nonce, is_recent};
+use crate::planted::{Bug, planted};
 use crate::remote::{Budget, Remote};
 
 /// How often a nonce is asked for when each answer comes to nothing, because of an invalidation, or because only now those of
@@ -121,7 +122,7 @@ impl Core {
 
     /// Whether all nonces of a standing are known, and are what they were.
     pub(super) fn is_still_known(&self, remote: &Remote, standing: &Standing) -> bool {
-        standing.changes == self.generations.changes()
+        (standing.changes == self.generations.changes() || planted(Bug::KnownForEver))
             && standing.runs == remote.runs()
             && is_recent(standing.asked, self.nonce_age(remote))
             && self.pending.is_empty()
@@ -158,7 +159,10 @@ impl Core {
     pub(crate) fn standing_here(&self, names: &Dependencies) -> Standing {
         let changes = self.generations.changes();
         let mut last = names.last();
-        if let Some(last) = last.as_ref().filter(|last| last.changes == changes) {
+        if let Some(last) = last
+            .as_ref()
+            .filter(|last| last.changes == changes || planted(Bug::KnownForEver))
+        {
             return last.clone();
         }
         let standing = Standing {

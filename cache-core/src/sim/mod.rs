@@ -124,6 +124,11 @@ fn g1_generations_of_elements_read_after_their_body_are_found() {
 }
 
 #[test]
+fn g1_nonces_taken_for_known_after_a_change_are_found() {
+    finds(Bug::KnownForEver);
+}
+
+#[test]
 fn s1_a_flight_forgotten_by_its_key_is_found() {
     finds(Bug::FlightByKey);
 }
