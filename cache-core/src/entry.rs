@@ -58,9 +58,47 @@ pub(crate) struct Stored<'a> {
     /// The run of the server that it was stored in; 0 when it is not known.
     pub(crate) origin: u64,
     /// The generations it was loaded under, by name.
-    pub(crate) generations: Vec<(Cow<'a, str>, u64)>,
+    pub(crate) generations: Stamps<'a>,
     /// The encoded value; nothing for a stored `None`.
     pub(crate) payload: Option<Cow<'a, [u8]>>,
+}
+
+/// Names of generations with their nonces, as the bytes that they are in an entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Stamps<'a> {
+    count: u16,
+    bytes: Cow<'a, [u8]>,
+}
+
+impl Stamps<'_> {
+    /// Each name, to be held against one that is known, and its nonce.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        let mut reader = Reader(&self.bytes);
+        (0..self.count).map_while(move |_| reader.stamp().ok())
+    }
+
+    /// The same, with names that can be looked up; nothing if one of them is no text.
+    pub(crate) fn texts(&self) -> Option<Vec<(&str, u64)>> {
+        self.iter()
+            .map(|(name, nonce)| Some((std::str::from_utf8(name).ok()?, nonce)))
+            .collect()
+    }
+}
+
+impl<'n> FromIterator<(&'n str, u64)> for Stamps<'static> {
+    fn from_iter<I: IntoIterator<Item = (&'n str, u64)>>(stamps: I) -> Self {
+        let (mut count, mut bytes) = (0, Vec::new());
+        for (name, nonce) in stamps {
+            count += 1;
+            bytes.extend_from_slice(&(name.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(&nonce.to_le_bytes());
+        }
+        Self {
+            count,
+            bytes: Cow::Owned(bytes),
+        }
+    }
 }
 
 /// Why bytes are no entry for this key.
@@ -103,8 +141,8 @@ impl<'a> Stored<'a> {
             flags |= ABSENT;
         }
         let body = compressed.as_deref().unwrap_or(payload);
-        let names: usize = self.generations.iter().map(|(name, _)| name.len() + 10).sum();
-        let mut out = Vec::with_capacity(FIXED + key.len() + names + body.len());
+        let stamps = &self.generations;
+        let mut out = Vec::with_capacity(FIXED + key.len() + stamps.bytes.len() + body.len());
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&[VERSION, flags, self.codec]);
         out.extend_from_slice(&self.version.to_le_bytes());
@@ -119,13 +157,9 @@ impl<'a> Stored<'a> {
         out.extend_from_slice(&self.origin.to_le_bytes());
         out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         out.extend_from_slice(&(key.len() as u32).to_le_bytes());
-        out.extend_from_slice(&(self.generations.len() as u16).to_le_bytes());
+        out.extend_from_slice(&stamps.count.to_le_bytes());
         out.extend_from_slice(key.as_bytes());
-        for (name, nonce) in &self.generations {
-            out.extend_from_slice(&(name.len() as u16).to_le_bytes());
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(&nonce.to_le_bytes());
-        }
+        out.extend_from_slice(&stamps.bytes);
         out.extend_from_slice(body);
         out
     }
@@ -160,13 +194,7 @@ impl<'a> Stored<'a> {
         if reader.take(key_length)? != key.as_bytes() {
             return Err(Unreadable::OtherKey);
         }
-        // The number is not to be believed before the names are seen.
-        let mut generations = Vec::with_capacity(usize::from(count).min(4));
-        for _ in 0..count {
-            let name_length = usize::from(reader.u16()?);
-            let name = std::str::from_utf8(reader.take(name_length)?).map_err(|_| Unreadable::Foreign)?;
-            generations.push((Cow::Borrowed(name), reader.u64()?));
-        }
+        let generations = reader.stamps(count)?;
         let body = reader.0;
         let payload = if flags & ABSENT != 0 {
             if flags & COMPRESSED != 0 || length != 0 || !body.is_empty() {
@@ -259,6 +287,24 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
+    fn stamp(&mut self) -> Result<(&'a [u8], u64), Unreadable> {
+        let length = usize::from(self.u16()?);
+        Ok((self.take(length)?, self.u64()?))
+    }
+
+    /// So many stamps, which are seen to be there.
+    fn stamps(&mut self, count: u16) -> Result<Stamps<'a>, Unreadable> {
+        let mut after = Reader(self.0);
+        for _ in 0..count {
+            after.stamp()?;
+        }
+        let bytes = self.take(self.0.len() - after.0.len())?;
+        Ok(Stamps {
+            count,
+            bytes: Cow::Borrowed(bytes),
+        })
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
         self.take(N)?.try_into().map_err(|_| Unreadable::Foreign)
     }
@@ -329,7 +375,7 @@ mod tests {
             retry_at: 0,
             shape: 0x5678,
             origin: 0x9a,
-            generations: vec![("tag:a".into(), 42)],
+            generations: [("tag:a", 42)].into_iter().collect(),
             payload: payload.map(Cow::Owned),
         }
     }

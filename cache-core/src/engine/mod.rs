@@ -33,7 +33,7 @@ use crate::CacheError;
 use crate::codec::{Codec, Content};
 use crate::config::duration::millis;
 use crate::config::{BackendMode, Config};
-use crate::entry::Stored;
+use crate::entry::{Stamps, Stored};
 use crate::generations::{Generations, Snapshot};
 use crate::memory::{Draft, MemoryStore};
 use crate::numbered::Numbered;
@@ -246,12 +246,12 @@ impl Core {
         payload: Option<Vec<u8>>,
     ) -> Option<Stored<'a>> {
         let now = remote.now(|| self.full_key(key));
-        let generations: Vec<(Cow<'_, str>, u64)> = keep
+        let generations: Stamps<'_> = keep
             .generations
             .iter()
-            .map(|snapshot| Some((Cow::Borrowed(&*snapshot.generation.name), snapshot.nonce?)))
+            .map(|snapshot| Some((&*snapshot.generation.name, snapshot.nonce?)))
             .collect::<Option<_>>()?;
-        let names = generations.iter().map(|(name, _)| name);
+        let names = keep.generations.iter().map(|snapshot| &snapshot.generation.name);
         Some(Stored {
             version: keep.version,
             codec: keep.codec,

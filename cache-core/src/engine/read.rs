@@ -2,7 +2,6 @@
 //! function. Invariant: nothing is taken for fresh whose generations were not held against those of the shared tier, or that
 //! another server has stored.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +10,7 @@ use super::standing::{Dependencies, Standing, learn};
 use super::{Core, Tier};
 use crate::clock;
 use crate::codec::{self, Codec, Content, Dates, Encoded};
-use crate::entry::{Seen, Stored, Unreadable};
+use crate::entry::{Seen, Stamps, Stored, Unreadable};
 use crate::generations::{Generation, Snapshot};
 use crate::memory::Draft;
 use crate::remote::{Budget, Remote};
@@ -165,7 +164,8 @@ impl Core {
             return Err(Useless::Here);
         }
         // A server that was started again or has taken another's place may have lost an invalidation.
-        let names = stored.generations.iter().map(|(name, _)| name);
+        let names = stored.generations.iter();
+        let names = names.filter_map(|(name, _)| std::str::from_utf8(name).ok());
         if stored.origin != self.origin(remote, key, names) {
             return Err(Useless::Here);
         }
@@ -240,21 +240,26 @@ impl Core {
     fn snapshots_of(
         &self,
         remote: &Remote,
-        stored: &[(Cow<'_, str>, u64)],
+        stored: &Stamps<'_>,
         wanted: &Wanted<'_>,
         asked: &[Snapshot],
     ) -> Result<Arc<[Snapshot]>, Useless> {
-        let of_reader = wanted.names.iter().map(|generation| &*generation.name);
-        let current = if asked.is_empty() && of_reader.eq(stored.iter().map(|(name, _)| &**name)) {
+        let of_reader = wanted.names.iter().map(|generation| generation.name.as_bytes());
+        let current = if asked.is_empty() && of_reader.eq(stored.iter().map(|(name, _)| name)) {
             self.standing_of_wanted(remote, wanted)
                 .ok_or_else(|| Useless::Unknown(wanted.names.to_vec()))?
-        } else if is_meant_for(|name| stored.iter().any(|(other, _)| other == name), wanted.names) {
-            self.standing_of(remote, stored, wanted, asked)?
         } else {
-            return Err(Useless::Here);
+            let stored = stored.texts().ok_or(Useless::ToAll)?;
+            if !is_meant_for(
+                |name| stored.iter().any(|(other, _)| *other == name),
+                wanted.names,
+            ) {
+                return Err(Useless::Here);
+            }
+            self.standing_of(remote, &stored, wanted, asked)?
         };
-        let mut pairs = current.iter().zip(stored);
-        let stand = pairs.all(|(snapshot, (_, nonce))| snapshot.nonce == Some(*nonce));
+        let mut pairs = current.iter().zip(stored.iter());
+        let stand = pairs.all(|(snapshot, (_, nonce))| snapshot.nonce == Some(nonce));
         stand.then_some(current).ok_or(Useless::Here)
     }
 
@@ -273,11 +278,11 @@ impl Core {
     fn standing_of(
         &self,
         remote: &Remote,
-        stored: &[(Cow<'_, str>, u64)],
+        stored: &[(&str, u64)],
         wanted: &Wanted<'_>,
         asked: &[Snapshot],
     ) -> Result<Arc<[Snapshot]>, Useless> {
-        let is_asked = |(name, _): &(Cow<'_, str>, u64)| {
+        let is_asked = |(name, _): &(&str, u64)| {
             let mut asked = asked.iter();
             asked
                 .find(|snapshot| *snapshot.generation.name == **name)
@@ -286,7 +291,7 @@ impl Core {
         if let Some(asked) = stored.iter().map(is_asked).collect() {
             return Ok(asked);
         }
-        let of = |(name, _): &(Cow<'_, str>, u64)| {
+        let of = |(name, _): &(&str, u64)| {
             let mut known = wanted.names.iter();
             let known = known.find(|generation| *generation.name == **name);
             known.map_or_else(|| self.generations.of(name), Arc::clone)
