@@ -36,6 +36,8 @@ pub use crate::handle::Place;
 pub use crate::key::{Canonical, KeyWriter};
 pub use crate::load::{Load, LoadIf, judging, store_all};
 
+use sha2::{Digest, Sha256};
+
 use crate::bound::Written;
 use crate::engine::info::KeyForm;
 use crate::engine::remove::Name;
@@ -278,8 +280,11 @@ pub fn method_namespace<T: ?Sized>(out: &mut KeyWriter, module: &str, name: &str
     out.digest(of.as_bytes(), |_| namespace_of_method(module, of, name));
 }
 
+/// The longest namespace of a method, in bytes. A key that is too long keeps this much of its text, and what ends it.
+const LONGEST_NAMESPACE: usize = 400;
+
 /// `crate.module.Type.method`. A type of another module is in brackets behind the module of the method, since other
-/// modules may have methods of the same name for it.
+/// modules may have methods of the same name for it. Of one that is too long a digest stands for the end.
 fn namespace_of_method(module: &str, of: &str, name: &str) -> String {
     let is_of_module = of.strip_prefix(module).is_some_and(|rest| rest.starts_with("::"));
     let path = if is_of_module {
@@ -297,6 +302,25 @@ fn namespace_of_method(module: &str, of: &str, name: &str) -> String {
                 let _ = write!(namespace, "%{byte:02X}");
             }
         }
+    }
+    if namespace.len() > LONGEST_NAMESPACE {
+        let mut digest = hex::encode(Sha256::digest(&namespace));
+        digest.truncate(32);
+        // Neither a character nor an escape is cut in two.
+        let ends = |at: &usize| {
+            namespace.is_char_boundary(*at)
+                && !namespace
+                    .as_bytes()
+                    .iter()
+                    .take(*at)
+                    .rev()
+                    .take(2)
+                    .any(|b| *b == b'%')
+        };
+        let kept = (0..LONGEST_NAMESPACE - digest.len()).rev().find(ends);
+        namespace.truncate(kept.unwrap_or_default());
+        namespace.push('~');
+        namespace.push_str(&digest);
     }
     namespace
 }
@@ -582,6 +606,21 @@ mod tests {
         ];
         for ((module, of, name), namespace) in cases {
             assert_eq!(namespace_of_method(module, of, name), namespace);
+        }
+    }
+
+    #[test]
+    fn a_long_namespace_of_a_method_is_cut_and_still_its_own() {
+        for of in ["app::Page<app::Page<", "app::größe::größe::"].map(|of| of.repeat(40)) {
+            let (get, put) = (
+                namespace_of_method("app", &of, "get"),
+                namespace_of_method("app", &of, "put"),
+            );
+            assert!(get.len() <= 400 && get.len() > 390, "{get}");
+            assert_ne!(get, put);
+            let (text, digest) = get.split_once('~').expect("a digest");
+            assert_eq!(digest.len(), 32);
+            assert!(text.split('%').skip(1).all(|escape| escape.len() >= 2), "{text}");
         }
     }
 }

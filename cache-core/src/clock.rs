@@ -21,24 +21,21 @@ pub(crate) fn now() -> u64 {
 #[cfg(not(any(test, debug_assertions, feature = "test-util")))]
 #[inline]
 pub(crate) fn now() -> u64 {
-    coarse() | 1
-}
-
-/// Milliseconds on the kernel's coarse monotonic clock.
-#[cfg(any(feature = "redis", not(any(test, debug_assertions, feature = "test-util"))))]
-#[inline]
-fn coarse() -> u64 {
     // The start of the monotonic clock is the machine's boot, so its ticks are small numbers already.
     // Nothing is kept of what was read: that would be a place in memory that all threads write to.
     coarsetime::Duration::from_ticks(coarsetime::Instant::now_without_cache_update().as_ticks()).as_millis()
+        | 1
 }
 
 /// Milliseconds on a clock that nobody moves, neither an administrator nor a test: to tell a server's time by, which was
-/// asked for a while ago. It is the coarse one too, a few milliseconds late at most.
+/// asked for a while ago.
 #[cfg(feature = "redis")]
-#[inline]
 pub(crate) fn steady() -> u64 {
-    coarse()
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    let since = BASE.get_or_init(Instant::now).elapsed();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A fixed day and the time since, so that a paused clock stops it too.

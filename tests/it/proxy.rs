@@ -1,5 +1,8 @@
-//! Connections that carry nothing any more, though nobody has closed them (contract, section 7: L2, L3, L5).
+//! Connections that carry nothing any more, though nobody has closed them or whose
+//! two ways do not take the same time (contract, section 7: G6, L2, L3, L5).
 
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use cache_core::{BackendMode, CacheManager};
@@ -76,4 +79,38 @@ async fn l3_a_proxy_that_refuses_is_a_server_that_is_gone() {
     assert_eq!(cache.get::<u8>("k").await, None);
     proxy.heal();
     until("Redis is read again", async || cache.get("k").await == Some(1)).await;
+}
+
+#[tokio::test]
+async fn g6_a_value_is_loaded_once_a_ttl_by_one_whose_way_to_the_server_is_longer_than_back() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    // The server's time is told late, and taken for a later one than it is, by half of this.
+    proxy.slow_one_way(Duration::from_millis(400));
+    let cache = CacheManager::builder()
+        .redis_url(url(&proxy))
+        .backend(BackendMode::Redis)
+        .op_budget(Duration::from_secs(5))
+        .build()
+        .await
+        .expect("a cache");
+    proxy.heal();
+    let runs = AtomicU32::new(0);
+    let ttl = Duration::from_secs(1);
+    let call = async || {
+        let fetch = cache
+            .get_or_fetch("item:1", || async {
+                Ok::<_, Infallible>(runs.fetch_add(1, SeqCst))
+            })
+            .ttl(ttl)
+            .stale_if_error(Duration::from_secs(60));
+        fetch.await
+    };
+    // By the server the value is fresh for a fifth of a second longer than it is here.
+    let began = Instant::now();
+    while began.elapsed() < ttl * 5 / 4 {
+        call().await.expect("it does not fail");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(runs.load(SeqCst), 2);
 }

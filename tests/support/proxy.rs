@@ -30,8 +30,8 @@ struct Shared {
     /// Whether the port is bound.
     listens: AtomicBool,
     ended: AtomicBool,
-    /// How long each piece is held back, in microseconds.
-    delay: AtomicU64,
+    /// How long each piece is held back, in microseconds: of what the client says, and of what the server says.
+    delays: [AtomicU64; 2],
     next: AtomicU64,
     connections: Mutex<HashMap<u64, Connection>>,
 }
@@ -103,7 +103,14 @@ impl Proxy {
 
     /// Holds back each piece of what is sent for this long.
     pub fn slow(&self, delay: Duration) {
-        self.shared.delay.store(delay.as_micros() as u64, SeqCst);
+        for way in &self.shared.delays {
+            way.store(delay.as_micros() as u64, SeqCst);
+        }
+    }
+
+    /// Holds back what the client says, and nothing of what the server says.
+    pub fn slow_one_way(&self, delay: Duration) {
+        self.shared.delays[0].store(delay.as_micros() as u64, SeqCst);
     }
 
     /// Closes all connections, and refuses further ones until [`heal`](Self::heal).
@@ -117,7 +124,7 @@ impl Proxy {
 
     /// Passes everything again. What has swallowed something stays as it is.
     pub fn heal(&self) {
-        self.shared.delay.store(0, SeqCst);
+        self.slow(Duration::ZERO);
         self.shared.swallows_new.store(false, SeqCst);
         self.shared.refuses.store(false, SeqCst);
         while !self.shared.listens.load(SeqCst) {
@@ -179,20 +186,20 @@ impl Shared {
         };
         self.connections().insert(number, connection);
         let ways = [(client.try_clone()?, server.try_clone()?), (server, client)];
-        for (from, to) in ways {
+        for (way, (from, to)) in ways.into_iter().enumerate() {
             let (shared, says) = (Arc::clone(self), Arc::clone(&says));
             thread::spawn(move || {
-                shared.pump(from, to, &says);
+                shared.pump(from, to, &shared.delays[way], &says);
                 shared.connections().remove(&number);
             });
         }
         Ok(())
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, says: &Says) {
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, delay: &AtomicU64, says: &Says) {
         let mut piece = vec![0; 65_536];
         while let Ok(length @ 1..) = from.read(&mut piece) {
-            let delay = self.delay.load(SeqCst);
+            let delay = delay.load(SeqCst);
             if delay > 0 {
                 thread::sleep(Duration::from_micros(delay));
             }

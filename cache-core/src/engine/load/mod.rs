@@ -21,7 +21,7 @@ use super::{Core, Names, Tier, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Value};
 use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
-use crate::generations::fresh_nonce;
+use crate::generations::{Snapshot, fresh_nonce};
 use crate::memory::{Admission, Draft, Entry};
 use crate::remote::Remote;
 use crate::stats::Counters;
@@ -381,7 +381,16 @@ impl Ticket {
                         None => {}
                     }
                 }
-                Admission::Joined(Joined::Lead(lead)) => return Boarded::Lead(lead, standing),
+                Admission::Joined(Joined::Lead(lead)) => {
+                    // An invalidation on the way here is no reason to store nothing: the function has not begun.
+                    let stands = standing.snapshots.iter().all(Snapshot::stands);
+                    let standing = if stands {
+                        standing
+                    } else {
+                        core.standing_here(names)
+                    };
+                    return Boarded::Lead(lead, standing);
+                }
                 Admission::Joined(Joined::Wait(waiter)) => {
                     return Boarded::Wait(Waiting {
                         core: Arc::clone(core),
