@@ -117,7 +117,7 @@ impl RedisServer {
     fn new(port: u16, password: Option<&str>, arguments: &[&str]) -> Self {
         Self {
             port,
-            dir: std::env::temp_dir().join(unique_prefix()),
+            dir: scratch().join(unique_prefix()),
             password: password.map(str::to_owned),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             watch: None,
@@ -341,6 +341,18 @@ impl Process {
 
 struct PortTaken;
 
+/// Where servers have their files: in memory, if there is such a place. Sentinels and nodes of a cluster wait for the disk at
+/// each change of what they know, which after a build may take seconds.
+fn scratch() -> PathBuf {
+    let in_memory = PathBuf::from("/dev/shm");
+    let probe = in_memory.join(unique_prefix());
+    if std::fs::create_dir(&probe).is_ok() && std::fs::remove_dir(&probe).is_ok() {
+        in_memory
+    } else {
+        std::env::temp_dir()
+    }
+}
+
 /// A directory that goes with its handle, or with this process however that ends.
 pub(crate) struct Folder {
     path: PathBuf,
@@ -349,7 +361,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let path = std::env::temp_dir().join(unique_prefix());
+        let path = scratch().join(unique_prefix());
         std::fs::create_dir_all(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let shell = Command::new("sh")
             .args(["-c", r#"trap '' HUP INT TERM; cat >/dev/null; rm -rf "$1""#, "sh"])

@@ -107,6 +107,7 @@ columns.forEach(([name], index) => {
     table();
   });
   const cell = make("th", undefined, { scope: "col" });
+  cell.setAttribute("role", "columnheader");
   cell.append(button);
   document.querySelector("#function-table thead tr").append(cell);
 });
@@ -121,7 +122,13 @@ function table() {
   });
   byId("function-table").tBodies[0].replaceChildren(...shown.map((row) => {
     const line = make("tr");
-    line.append(...columns.map(([, value, form = String]) => make("td", form(value(row), row))));
+    line.setAttribute("role", "row");
+    line.append(...columns.map(([name, value, form = String]) => {
+      const cell = make("td", form(value(row), row));
+      cell.setAttribute("role", "cell");
+      cell.dataset.name = name;
+      return cell;
+    }));
     return line;
   }));
   document.querySelectorAll("#function-table th").forEach((cell, index) => {
@@ -132,13 +139,17 @@ function table() {
   byId("function-count").textContent = `${shown.length} of ${rows.length} functions`;
 }
 
-// The graph: invalidators on the left, what they drop on the right.
+// The graph: invalidators on the left, what they drop on the right. Where there is little room, by their last names.
+const narrow = matchMedia("(max-width: 40rem)");
+narrow.addEventListener("change", () => graph(catalogue));
+
 function graph(catalogue) {
   const svg = byId("graph"), { arrows } = catalogue;
+  const shown = (path) => (narrow.matches ? path.split("::").at(-1) : path);
   const left = [...new Set(catalogue.invalidators.map((row) => row.path))];
   const right = [...new Set(catalogue.cached.map((row) => row.path))];
-  const widest = Math.max(10, ...[...left, ...right].map((path) => path.length)) * 8 + 20;
-  const gap = 140, row = 40, height = Math.max(1, left.length, right.length) * row;
+  const widest = Math.max(10, ...[...left, ...right].map((path) => shown(path).length)) * 8 + 20;
+  const gap = narrow.matches ? 60 : 140, row = 40, height = Math.max(1, left.length, right.length) * row;
   svg.setAttribute("width", 2 * widest + gap);
   svg.setAttribute("height", height);
   svg.setAttribute("viewBox", `0 0 ${2 * widest + gap} ${height}`);
@@ -146,7 +157,8 @@ function graph(catalogue) {
     const group = draw("g", {});
     group.append(
       draw("rect", { x: x + 1, y: index * row + 6, width: widest - 2, height: 28, rx: radius }),
-      draw("text", { x: x + 10, y: index * row + 25 }, path),
+      draw("text", { x: x + 10, y: index * row + 25 }, shown(path)),
+      draw("title", {}, path),
     );
     return group;
   };
@@ -207,7 +219,7 @@ function health(facts) {
   pairs("facts", entries);
 }
 
-let catalogue = { cached: [] };
+let catalogue = { cached: [], invalidators: [], arrows: [], findings: [] };
 async function look() {
   try {
     const [stats, facts, top] = await Promise.all([ask("stats"), ask("health"), ask("popular")]);
