@@ -1,5 +1,6 @@
 //! The Redis tier: what is seen in it, how much it is asked, and what becomes of bytes that are no entries.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -92,6 +93,59 @@ async fn a_redis_hit_is_one_get_and_a_miss_three_commands_at_most() {
     assert!(on("one:lead:1")[0].to_uppercase().contains("GET"), "{commands:?}");
     assert!((2..=3).contains(&on("one:lead:2").len()), "{commands:?}");
     assert_eq!(other.stats().functions["it::redis::get_lead"].redis_hits, 1);
+}
+
+#[cache_result(
+    key = "revalidated:{id}",
+    skip(cache, runs),
+    ttl = 2,
+    stale_while_revalidate = "1m",
+    manager = &cache
+)]
+async fn revalidated(cache: CacheManager, runs: Arc<AtomicU32>, id: u32) -> u32 {
+    runs.fetch_add(1, SeqCst) + 1
+}
+
+#[tokio::test]
+async fn t3_what_one_process_has_refreshed_is_not_loaded_once_more_by_another() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let (one, two) = (tiered(server, &prefix).await, tiered(server, &prefix).await);
+    let runs = Arc::new(AtomicU32::new(0));
+    let call = |cache: &CacheManager| revalidated(cache.clone(), Arc::clone(&runs), 1);
+    assert_eq!((call(&one).await, call(&two).await), (1, 1));
+    until_async("the value is refreshed", async || call(&one).await == 2).await;
+    until_async("the other one has it", async || call(&two).await == 2).await;
+    assert_eq!(runs.load(SeqCst), 2);
+}
+
+#[cache_result(
+    key = "ahead:{id}",
+    skip(cache, runs),
+    ttl = 3,
+    refresh_ahead = 0.3,
+    manager = &cache
+)]
+async fn ahead(cache: CacheManager, runs: Arc<AtomicU32>, id: u32) -> u32 {
+    runs.fetch_add(1, SeqCst) + 1
+}
+
+#[tokio::test]
+async fn t3_a_hit_in_redis_is_refreshed_ahead_while_its_caller_is_served() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let builder = CacheManager::builder()
+        .redis_url(server.url())
+        .key_prefix(&prefix);
+    let cache = builder
+        .backend(BackendMode::Redis)
+        .build()
+        .await
+        .expect("a cache");
+    let runs = Arc::new(AtomicU32::new(0));
+    let call = || ahead(cache.clone(), Arc::clone(&runs), 1);
+    assert_eq!(call().await, 1);
+    until_async("the value is refreshed", async || call().await == 2).await;
+    // Nobody has waited for the second run.
+    assert_eq!((cache.stats().total.misses, runs.load(SeqCst)), (1, 2));
 }
 
 #[tokio::test]

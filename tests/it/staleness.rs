@@ -183,6 +183,54 @@ async fn t3_stale_while_revalidate_serves_at_once_and_refreshes_once() {
     assert_eq!(cache.stats().total.stale_served, 5);
 }
 
+#[cache_result(
+    key = "s:{id}",
+    skip(cache, source),
+    ttl = 10,
+    refresh_ahead = 0.5,
+    stale_while_revalidate = "1m",
+    manager = &cache
+)]
+async fn ahead_and_after(cache: CacheManager, source: Arc<Source>, id: u32) -> Result<u32, Failure> {
+    source.load().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn t3_nobody_waits_for_a_refresh_ahead_that_outlasts_the_ttl() {
+    let (cache, source) = setup();
+    let call = || ahead_and_after(cache.clone(), Arc::clone(&source), 1);
+    assert_eq!(call().await, Ok(1));
+    seconds(6).await;
+    source.takes(20_000);
+    assert_eq!(call().await, Ok(1));
+    settle().await;
+    assert_eq!(source.runs(), 2);
+    seconds(6).await;
+    let start = Instant::now();
+    assert_eq!(call().await, Ok(1));
+    assert_eq!((start.elapsed(), source.runs()), (Duration::ZERO, 2));
+    assert_eq!(cache.stats().total.stale_served, 1);
+    seconds(20).await;
+    settle().await;
+    assert_eq!(call().await, Ok(2));
+}
+
+#[cache_result(key = "maybe:{id}", skip(cache, source), ttl = 10, stale_if_error = "1m", manager = cache)]
+async fn maybe(cache: &CacheManager, source: &Source, id: u32) -> Result<Option<u32>, Failure> {
+    let _ = cache;
+    Ok(Some(source.load().await?).filter(|run| *run != 2))
+}
+
+#[tokio::test(start_paused = true)]
+async fn t1_what_was_there_before_there_was_nothing_is_not_served_when_the_function_fails() {
+    let (cache, source) = setup();
+    assert_eq!(maybe(&cache, &source, 1).await, Ok(Some(1)));
+    seconds(11).await;
+    assert_eq!(maybe(&cache, &source, 1).await, Ok(None));
+    source.breaks(true);
+    assert_eq!(maybe(&cache, &source, 1).await, Err(Failure::Broken));
+}
+
 #[tokio::test(start_paused = true)]
 async fn t3_a_refresh_that_fails_is_not_repeated_at_once() {
     let (cache, source) = setup();

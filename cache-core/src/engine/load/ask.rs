@@ -69,7 +69,7 @@ impl Ticket {
     }
 
     pub(super) fn commit(&self, run: &Run, mut draft: Draft) -> Committed {
-        if let Some(site) = self.site.filter(|site| site.refresh_ahead > 0) {
+        if let Some(site) = self.site {
             draft.refresh_at = refresh_at(&draft, site);
         }
         let committed = self.core.memory.commit(&run.flight, draft);
@@ -135,7 +135,8 @@ impl Ticket {
     /// Asks for the key once.
     pub(super) async fn look(&self, remote: &Remote, run: &mut Run, attempt: &mut Attempt) -> Look {
         let core = &self.core;
-        if run.flight.outcome().is_some() {
+        // What was invalidated meanwhile is stored nowhere; nobody is to wait for it.
+        if run.flight.outcome().is_some() || !run.stands() {
             return Look::Over(None);
         }
         // What is there is what an invalidation that Redis did not take yet is about.
@@ -225,9 +226,7 @@ impl Ticket {
                     let soft = self
                         .soft_deadline
                         .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
-                    let window = self.window();
-                    let stale = run.stale.as_ref().map(|draft| Older::of(draft, window));
-                    if let Some(older) = stale.filter(|older| soft && clock::now() < older.until) {
+                    if soft && let Some(older) = self.stale_to_serve(run, self.window()) {
                         let lead = run.lead.take()?;
                         return Some(self.serve_early(older, lead));
                     }
@@ -258,20 +257,26 @@ impl Ticket {
     pub(super) fn consider(&mut self, run: &mut Run, fetched: Fetched, seen: &mut Seen) -> Option<Begun> {
         match fetched.found {
             Found::Fresh(draft) => {
-                let due = self
-                    .site
-                    .is_some_and(|site| self.background && clock::now() >= refresh_at(&draft, site));
-                if due {
-                    *seen = fetched.seen;
-                    return None;
-                }
+                let now = clock::now();
+                let due = self.site.is_some_and(|site| now >= refresh_at(&draft, site));
+                let in_peace = draft.retry_at > now;
                 let content = draft.content.clone();
+                // Callers who come while it is refreshed are served it.
                 if self.core.in_memory(self.tier()) {
                     self.commit(run, draft);
+                }
+                if due && self.background {
+                    *seen = fetched.seen;
+                    return in_peace.then_some(Begun::Nothing);
                 }
                 self.counters.redis_hits.fetch_add(1, Relaxed);
                 watch::hit(self.site, "redis");
                 run.end(Outcome::Loaded(content.clone()));
+                if due && !in_peace {
+                    watch::refresh(self.site);
+                    self.background = true;
+                    return Some(Begun::Early(content));
+                }
                 Some(Begun::Content(content))
             }
             Found::Stale(draft) => {
@@ -294,6 +299,11 @@ impl Ticket {
                     }
                     let lead = run.lead.take()?;
                     return Some(self.serve_early(older, lead));
+                }
+                // Whoever has no more time looks for it in memory.
+                let is_bounded = self.site.is_some_and(|site| site.hard_timeout > 0);
+                if is_bounded && self.core.in_memory(self.tier()) {
+                    self.commit(run, draft.clone());
                 }
                 run.stale = Some(draft);
                 None

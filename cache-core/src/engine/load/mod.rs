@@ -210,6 +210,12 @@ impl Ticket {
         held.flatten()
     }
 
+    /// What a caller is served who finds that somebody loads already.
+    fn stale_while_others_load(&self) -> Option<Older> {
+        let window = self.stale_while_revalidate();
+        (window > 0).then(|| self.stale_in_memory(window))?
+    }
+
     fn serve_stale(&self, content: Content) -> Begun {
         self.count_stale();
         Begun::Content(content)
@@ -252,7 +258,10 @@ impl Ticket {
             Boarded::Lead(lead, standing) => self.with_lead(lead, standing, names).map_err(Rest::Ask),
             // Somebody else refreshes what the caller was served.
             Boarded::Wait(_) if self.background => Ok(Begun::Nothing),
-            Boarded::Wait(waiting) => Err(Rest::Wait(waiting, names)),
+            Boarded::Wait(waiting) => match self.stale_while_others_load() {
+                Some(older) => Ok(self.serve_stale(older.content)),
+                None => Err(Rest::Wait(waiting, names)),
+            },
         }
     }
 
@@ -459,8 +468,11 @@ fn part_of(duration: u64, millionths: u64) -> u64 {
     u64::try_from(u128::from(duration) * u128::from(millionths) / 1_000_000).unwrap_or(u64::MAX)
 }
 
-/// When a value is to be refreshed though it is fresh.
+/// When a value is to be refreshed though it is fresh: never, where the function does not ask for that.
 fn refresh_at(draft: &Draft, site: &Site) -> u64 {
+    if site.refresh_ahead == 0 {
+        return u64::MAX;
+    }
     let ttl = draft.value_until.saturating_sub(draft.born);
     draft
         .born

@@ -122,8 +122,10 @@ impl Ticket {
         // A caller who was thought dead and replaced by one who has ended meanwhile has nothing to say any more.
         let open = run.lead.as_ref().is_some_and(Lead::is_open);
         if ttl == 0 || !open {
+            // Where there is nothing any more, nothing older is to be served when a later load fails.
+            let replaces = self.refresh || (matches!(content, Content::Absent) && self.has_older(run));
             run.end(Outcome::Loaded(content));
-            return match (open, self.refresh) {
+            return match (open, replaces) {
                 (true, true) => Err(Left::Invalidate),
                 // Those who wait in other processes need not wait for one another.
                 (true, false) => run.settled(None, Duration::ZERO),
@@ -178,7 +180,13 @@ impl Ticket {
         };
         self.keep_here(run, &keep, born, there);
         let throttle = Duration::ZERO;
-        run.release(End::Failed { throttle }).await;
+        // Those who wait run for themselves where there is nothing to be stored, and one for all after an invalidation.
+        let end = if run.stands() {
+            End::Failed { throttle }
+        } else {
+            End::Dropped
+        };
+        run.release(end).await;
     }
 
     /// Tells those who wait, and gives when the value was loaded; nothing when somebody else has told them before.
@@ -326,6 +334,12 @@ impl Ticket {
             self.commit(run, draft.clone());
         }
         Some(older)
+    }
+
+    /// Whether there is a value past its TTL that may still be served.
+    fn has_older(&self, run: &Run) -> bool {
+        let window = self.window();
+        window > 0 && (run.stale.is_some() || self.stale_in_memory(window).is_some())
     }
 
     /// An older value for a caller whose patience is at its end.
