@@ -96,9 +96,9 @@ macro_rules! expanded {
 /// | `skip(a, b)` | names | not part of the key |
 /// | `each` | `id in ids` | each element of the argument `ids` has an entry of its own, see below |
 /// | `ttl` | seconds, `"90s"` `"30m"` `"2h5m"` `"1d"` `"500ms"`, or an expression of type `Duration` | how long an entry is fresh; else the namespace's TTL from the environment |
-/// | `stale_if_error` | seconds or text as for `ttl` | how long past its TTL an entry is served when the function fails |
+/// | `stale_if_error` | seconds or text as for `ttl` | how long past its TTL an entry is served when the function fails; a `None` in between ends that |
 /// | `stale_while_revalidate` | seconds or text | how long past its TTL an entry is served at once, while one load in the background refreshes it |
-/// | `refresh_ahead` | part of the TTL, `0.8` | a hit past this part starts one load in the background |
+/// | `refresh_ahead` | part of the TTL, `0.8` | a hit past this part, in memory or in Redis, starts one load in the background |
 /// | `soft_timeout` | seconds or text | when a load takes longer, a stale value is served if there is one; needs `stale_if_error` or `stale_while_revalidate` |
 /// | `hard_timeout` | seconds or text | how long a caller waits at most; then it gets an error made from `SharedError` |
 /// | `jitter` | part of the TTL, `0.1` | each entry's TTL is shortened at random by up to this part |

@@ -9,6 +9,7 @@ use cache_core::{
 };
 use serde::{Deserialize, Serialize};
 use tests::{RedisServer, shared, unique_prefix};
+use tokio::sync::Semaphore;
 
 use crate::settled::until_async;
 
@@ -116,6 +117,53 @@ async fn t3_what_one_process_has_refreshed_is_not_loaded_once_more_by_another() 
     until_async("the value is refreshed", async || call(&one).await == 2).await;
     until_async("the other one has it", async || call(&two).await == 2).await;
     assert_eq!(runs.load(SeqCst), 2);
+}
+
+/// What a function waits for until it is opened.
+struct Gate {
+    runs: AtomicU32,
+    open: Semaphore,
+}
+
+#[cache_result(key = "gated:{id}", skip(cache, gate), tags = ["gate:{id}"], manager = &cache)]
+async fn gated(cache: CacheManager, gate: Arc<Gate>, id: u32) -> u32 {
+    let run = gate.runs.fetch_add(1, SeqCst) + 1;
+    let _open = gate.open.acquire().await.expect("it is not closed");
+    run
+}
+
+#[tokio::test]
+async fn s2_one_who_waited_for_an_invalidated_load_does_not_take_the_key_from_a_later_one() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let gate = Arc::new(Gate {
+        runs: AtomicU32::new(0),
+        open: Semaphore::new(0),
+    });
+    let start = |cache: &CacheManager| tokio::spawn(gated(cache.clone(), Arc::clone(&gate), 1));
+    let running = async |count: u32| {
+        until_async("it runs", async || gate.runs.load(SeqCst) == count).await;
+    };
+    let [one, two, three] = [(); 3].map(|()| tiered(server, &prefix));
+    let (one, two, three) = tokio::join!(one, two, three);
+    let first = start(&one);
+    running(1).await;
+    let waiting = start(&two);
+    until_async("the other one waits for it", async || {
+        server.cli(&["GETRANGE", &format!("{prefix}:gated:1"), "41", "41"]) == "\u{3}"
+    })
+    .await;
+    three.invalidate_tag("gate:1").await;
+    let later = start(&three);
+    // Its own run, and the one of the other who does not wait any more.
+    running(3).await;
+    gate.open.add_permits(3);
+    for call in [first, waiting] {
+        call.await.expect("it ends");
+    }
+    let stored = later.await.expect("it ends");
+    let another = tiered(server, &prefix).await;
+    assert_eq!(gated(another, Arc::clone(&gate), 1).await, stored);
+    assert_eq!(gate.runs.load(SeqCst), 3);
 }
 
 #[cache_result(
