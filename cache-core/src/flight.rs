@@ -200,6 +200,12 @@ impl Flight {
         }
     }
 
+    /// Whether somebody leads it who was polled less than so long ago.
+    pub(crate) fn is_under_way(&self, lease: Duration) -> bool {
+        let silent = clock::now().saturating_sub(self.polled.load(Ordering::Relaxed));
+        u128::from(silent) < lease.as_millis() && matches!(self.lock().state, State::Led { .. })
+    }
+
     /// Waits for a while, until something is heard about the key, or until the shared tier is `gone`.
     pub(crate) async fn until_called(&self, most: Duration, gone: impl Future<Output = ()>) {
         let (mut called, mut gone) = (pin!(self.called.notified()), pin!(gone));

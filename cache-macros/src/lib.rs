@@ -98,7 +98,7 @@ macro_rules! expanded {
 /// | `ttl` | seconds, `"90s"` `"30m"` `"2h5m"` `"1d"` `"500ms"`, or an expression of type `Duration` | how long an entry is fresh; else the namespace's TTL from the environment |
 /// | `stale_if_error` | seconds or text as for `ttl` | how long past its TTL an entry is served when the function fails; a `None` in between ends that |
 /// | `stale_while_revalidate` | seconds or text | how long past its TTL an entry is served at once, while one load in the background refreshes it |
-/// | `refresh_ahead` | part of the TTL, `0.8` | a hit past this part, in memory or in Redis, starts one load in the background |
+/// | `refresh_ahead` | part of the TTL, `0.8` | a hit past this part starts one load in the background; for entries that memory holds |
 /// | `soft_timeout` | seconds or text | when a load takes longer, a stale value is served if there is one; needs `stale_if_error` or `stale_while_revalidate` |
 /// | `hard_timeout` | seconds or text | how long a caller waits at most; then it gets an error made from `SharedError` |
 /// | `jitter` | part of the TTL, `0.1` | each entry's TTL is shortened at random by up to this part |

@@ -154,16 +154,17 @@ async fn s2_one_who_waited_for_an_invalidated_load_does_not_take_the_key_from_a_
     .await;
     three.invalidate_tag("gate:1").await;
     let later = start(&three);
-    // Its own run, and the one of the other who does not wait any more.
-    running(3).await;
-    gate.open.add_permits(3);
-    for call in [first, waiting] {
-        call.await.expect("it ends");
-    }
-    let stored = later.await.expect("it ends");
+    running(2).await;
+    gate.open.add_permits(2);
+    first.await.expect("it ends");
+    // It goes with the later one, and what that has loaded is stored.
+    assert_eq!(
+        (later.await.expect("it ends"), waiting.await.expect("it ends")),
+        (2, 2)
+    );
     let another = tiered(server, &prefix).await;
-    assert_eq!(gated(another, Arc::clone(&gate), 1).await, stored);
-    assert_eq!(gate.runs.load(SeqCst), 3);
+    assert_eq!(gated(another, Arc::clone(&gate), 1).await, 2);
+    assert_eq!(gate.runs.load(SeqCst), 2);
 }
 
 #[cache_result(
@@ -180,20 +181,52 @@ async fn ahead(cache: CacheManager, runs: Arc<AtomicU32>, id: u32) -> u32 {
 #[tokio::test]
 async fn t3_a_hit_in_redis_is_refreshed_ahead_while_its_caller_is_served() {
     let (server, prefix) = (shared(), unique_prefix());
-    let builder = CacheManager::builder()
-        .redis_url(server.url())
-        .key_prefix(&prefix);
-    let cache = builder
-        .backend(BackendMode::Redis)
-        .build()
-        .await
-        .expect("a cache");
+    let one = tiered(server, &prefix).await;
     let runs = Arc::new(AtomicU32::new(0));
-    let call = || ahead(cache.clone(), Arc::clone(&runs), 1);
+    let call = |cache: &CacheManager| ahead(cache.clone(), Arc::clone(&runs), 1);
+    assert_eq!(call(&one).await, 1);
+    until_async("it is due", async || {
+        one.ttl("ahead:1")
+            .await
+            .is_some_and(|left| left < Duration::from_secs(2))
+    })
+    .await;
+    // It has nothing in memory yet.
+    let two = tiered(server, &prefix).await;
+    assert_eq!(call(&two).await, 1);
+    until_async("the value is refreshed", async || call(&two).await == 2).await;
+    assert_eq!((two.stats().total.misses, runs.load(SeqCst)), (0, 2));
+}
+
+#[cache_result(
+    key = "once:{id}",
+    skip(cache, runs),
+    ttl = 3,
+    refresh_ahead = 0.3,
+    cache_if = |run| *run == 1,
+    manager = &cache
+)]
+async fn once(cache: CacheManager, runs: Arc<AtomicU32>, id: u32) -> u32 {
+    runs.fetch_add(1, SeqCst) + 1
+}
+
+#[tokio::test]
+async fn t3_a_refresh_ahead_of_which_nothing_is_stored_is_not_repeated_at_each_hit() {
+    let (server, prefix) = (shared(), unique_prefix());
+    let cache = tiered(server, &prefix).await;
+    let runs = Arc::new(AtomicU32::new(0));
+    let call = || once(cache.clone(), Arc::clone(&runs), 1);
     assert_eq!(call().await, 1);
-    until_async("the value is refreshed", async || call().await == 2).await;
-    // Nobody has waited for the second run.
-    assert_eq!((cache.stats().total.misses, runs.load(SeqCst)), (1, 2));
+    until_async("it is refreshed", async || {
+        assert_eq!(call().await, 1);
+        runs.load(SeqCst) == 2
+    })
+    .await;
+    for _ in 0..100 {
+        assert_eq!(call().await, 1);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(runs.load(SeqCst), 2);
 }
 
 #[tokio::test]

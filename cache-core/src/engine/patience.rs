@@ -61,6 +61,10 @@ impl Patience {
                 )
             }));
         }
+        if ticket.background {
+            // Its caller has been served.
+            this.soft = None;
+        }
         ticket.soft_deadline = this.soft;
     }
 

@@ -14,6 +14,7 @@ use super::super::watch;
 use super::run::Older;
 use super::{Begun, Run, Ticket, refresh_at};
 use crate::clock;
+use crate::config::duration::millis;
 use crate::entry::Seen;
 use crate::flight::Outcome;
 use crate::memory::{Committed, Draft};
@@ -71,6 +72,12 @@ impl Ticket {
     pub(super) fn commit(&self, run: &Run, mut draft: Draft) -> Committed {
         if let Some(site) = self.site {
             draft.refresh_at = refresh_at(&draft, site);
+            let now = clock::now();
+            // What is due was seen to, or is left in peace; the next one is told in a while.
+            if draft.read && draft.refresh_at <= now {
+                let throttle = millis(self.core.config.stale_throttle);
+                draft.refresh_at = draft.retry_at.max(now.saturating_add(throttle));
+            }
         }
         let committed = self.core.memory.commit(&run.flight, draft);
         if committed == Committed::Stored {
@@ -226,6 +233,8 @@ impl Ticket {
                     let soft = self
                         .soft_deadline
                         .is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
+                    // What memory has was served by then.
+                    let soft = soft && self.stale_in_memory(self.window()).is_none();
                     if soft && let Some(older) = self.stale_to_serve(run, self.window()) {
                         let lead = run.lead.take()?;
                         return Some(self.serve_early(older, lead));
@@ -262,17 +271,20 @@ impl Ticket {
                 let in_peace = draft.retry_at > now;
                 let content = draft.content.clone();
                 // Callers who come while it is refreshed are served it.
-                if self.core.in_memory(self.tier()) {
-                    self.commit(run, draft);
+                let is_held =
+                    self.core.in_memory(self.tier()) && self.commit(run, draft) == Committed::Stored;
+                if self.background {
+                    if due {
+                        *seen = fetched.seen;
+                        return in_peace.then_some(Begun::Nothing);
+                    }
+                } else {
+                    self.counters.redis_hits.fetch_add(1, Relaxed);
+                    watch::hit(self.site, "redis");
                 }
-                if due && self.background {
-                    *seen = fetched.seen;
-                    return in_peace.then_some(Begun::Nothing);
-                }
-                self.counters.redis_hits.fetch_add(1, Relaxed);
-                watch::hit(self.site, "redis");
                 run.end(Outcome::Loaded(content.clone()));
-                if due && !in_peace {
+                // Without a copy in memory, others would wait for the refresh of what is fresh.
+                if due && !in_peace && is_held {
                     watch::refresh(self.site);
                     self.background = true;
                     return Some(Begun::Early(content));
@@ -302,7 +314,10 @@ impl Ticket {
                 }
                 // Whoever has no more time looks for it in memory.
                 let is_bounded = self.site.is_some_and(|site| site.hard_timeout > 0);
-                if is_bounded && self.core.in_memory(self.tier()) {
+                if is_bounded
+                    && self.core.in_memory(self.tier())
+                    && self.stale_in_memory(self.window()).is_none()
+                {
                     self.commit(run, draft.clone());
                 }
                 run.stale = Some(draft);

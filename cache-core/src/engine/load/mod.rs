@@ -20,7 +20,7 @@ use super::standing::{Dependencies, Standing};
 use super::{Core, Names, Tier, watch};
 use crate::clock;
 use crate::codec::{Codec, Content, Value};
-use crate::flight::{Joined, Lead, Outcome, Terms, panic_again};
+use crate::flight::{Joined, Lead, Outcome, Terms, Waiter, panic_again};
 use crate::generations::{Snapshot, fresh_nonce};
 use crate::memory::{Admission, Draft, Entry};
 use crate::remote::Remote;
@@ -211,9 +211,12 @@ impl Ticket {
     }
 
     /// What a caller is served who finds that somebody loads already.
-    fn stale_while_others_load(&self) -> Option<Older> {
+    fn stale_while_others_load(&self, waiting: &Waiting) -> Option<Older> {
         let window = self.stale_while_revalidate();
-        (window > 0).then(|| self.stale_in_memory(window))?
+        // One who is silent for too long has his place taken by who waits.
+        let goes_on = |waiter: &Waiter| waiter.flight().is_under_way(self.core.config.lease);
+        let goes_on = window > 0 && waiting.waiter.as_ref().is_some_and(goes_on);
+        goes_on.then(|| self.stale_in_memory(window))?
     }
 
     fn serve_stale(&self, content: Content) -> Begun {
@@ -258,7 +261,7 @@ impl Ticket {
             Boarded::Lead(lead, standing) => self.with_lead(lead, standing, names).map_err(Rest::Ask),
             // Somebody else refreshes what the caller was served.
             Boarded::Wait(_) if self.background => Ok(Begun::Nothing),
-            Boarded::Wait(waiting) => match self.stale_while_others_load() {
+            Boarded::Wait(waiting) => match self.stale_while_others_load(&waiting) {
                 Some(older) => Ok(self.serve_stale(older.content)),
                 None => Err(Rest::Wait(waiting, names)),
             },
@@ -266,25 +269,37 @@ impl Ticket {
     }
 
     /// Waits for what is to be waited for.
-    pub(crate) async fn go_on(&mut self, rest: Rest) -> Begun {
-        let asked = match rest {
-            Rest::Replace(names) => return Begun::Run(Box::pin(self.replace(&names)).await),
-            Rest::Wait(waiting, names) => match self.wait(waiting).await {
-                Ok(lead) => {
-                    let standing = self.core.standing_here(&names);
-                    self.with_lead(lead, standing, names)
-                }
-                Err(begun) => Ok(begun),
-            },
-            Rest::Ask(asked) => Err(asked),
-        };
-        let (mut run, names) = match asked {
-            Ok(begun) => return begun,
-            Err(asked) => asked,
-        };
-        match self.ask(&mut run, &names).await {
-            Some(begun) => begun,
-            None => self.take_off(run),
+    pub(crate) async fn go_on(&mut self, mut rest: Rest) -> Begun {
+        let mut is_first = true;
+        loop {
+            let asked = match rest {
+                Rest::Replace(names) => return Begun::Run(Box::pin(self.replace(&names)).await),
+                Rest::Wait(waiting, names) => match self.wait(waiting).await {
+                    Ok(lead) => {
+                        let standing = self.core.standing_here(&names);
+                        self.with_lead(lead, standing, names)
+                    }
+                    Err(begun) => Ok(begun),
+                },
+                Rest::Ask(asked) => Err(asked),
+            };
+            let (mut run, names) = match asked {
+                Ok(begun) => return begun,
+                Err(asked) => asked,
+            };
+            if let Some(begun) = self.ask(&mut run, &names).await {
+                return begun;
+            }
+            if run.stands() || run.flight.alone || !is_first {
+                return self.take_off(run);
+            }
+            // It was invalidated before its function began: it goes with who comes now, if only once.
+            is_first = false;
+            drop(run);
+            rest = match self.begin_at_once() {
+                Ok(begun) => return begun,
+                Err(rest) => rest,
+            };
         }
     }
 

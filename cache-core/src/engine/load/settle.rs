@@ -123,7 +123,8 @@ impl Ticket {
         let open = run.lead.as_ref().is_some_and(Lead::is_open);
         if ttl == 0 || !open {
             // Where there is nothing any more, nothing older is to be served when a later load fails.
-            let replaces = self.refresh || (matches!(content, Content::Absent) && self.has_older(run));
+            let replaces =
+                self.refresh || (matches!(content, Content::Absent) && run.stands() && self.has_older(run));
             run.end(Outcome::Loaded(content));
             return match (open, replaces) {
                 (true, true) => Err(Left::Invalidate),
