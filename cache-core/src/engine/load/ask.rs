@@ -314,7 +314,11 @@ impl Ticket {
                 }
                 // Whoever has no more time looks for it in memory.
                 let is_bounded = self.site.is_some_and(|site| site.hard_timeout > 0);
+                let in_time = self
+                    .soft_deadline
+                    .is_none_or(|deadline| Instant::now() < deadline);
                 if is_bounded
+                    && in_time
                     && self.core.in_memory(self.tier())
                     && self.stale_in_memory(self.window()).is_none()
                 {

@@ -277,6 +277,16 @@ impl Ticket {
                 Rest::Wait(waiting, names) => match self.wait(waiting).await {
                     Ok(lead) => {
                         let standing = self.core.standing_here(&names);
+                        if is_first && lead.flight().is_fenced() && lead.is_open() {
+                            // Its result would be stored nowhere. All who waited leave it at once.
+                            is_first = false;
+                            drop(Run::new(&self.core, lead, standing));
+                            rest = match self.begin_at_once() {
+                                Ok(begun) => return begun,
+                                Err(rest) => rest,
+                            };
+                            continue;
+                        }
                         self.with_lead(lead, standing, names)
                     }
                     Err(begun) => Ok(begun),
@@ -290,7 +300,8 @@ impl Ticket {
             if let Some(begun) = self.ask(&mut run, &names).await {
                 return begun;
             }
-            if run.stands() || run.flight.alone || !is_first {
+            let has_ended = run.flight.outcome().is_some();
+            if run.stands() || has_ended || run.flight.alone || !is_first {
                 return self.take_off(run);
             }
             // It was invalidated before its function began: it goes with who comes now, if only once.
