@@ -1,5 +1,6 @@
-//! How the generations that entries depend on stand, and asking the shared tier for the nonces that are not known here.
-//! Invariant: a nonce that an invalidation is under way for is not taken for known.
+//! How the generations that entries depend on stand, kept between calls for each function, and asking the shared tier for the
+//! nonces that are not known here. Invariants: a nonce that an invalidation is under way for is not taken for known; what is kept
+//! is believed only as long as the count of changes, the runs of the servers and the age of the oldest nonce allow it.
 
 use std::any::TypeId;
 use std::ops::Deref;
